@@ -1,0 +1,219 @@
+"""A network's outputs by Qiskit's `Statevector`, and their derivatives by central differences.
+
+This is the third opinion of `jaxqnn.verify` and of `jaxqnn check`. It shares no code with the
+engine: a circuit is bound with numbers, run by Qiskit, and read out from its 2**n amplitudes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp, Statevector
+from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
+
+from .errors import JaxQNNError, UnsupportedCircuitError
+
+FloatArray = NDArray[np.float64]
+
+# Central differences at four halved steps, extrapolated (Romberg): the error falls as step**8,
+# while the smallest step, 1e-3, keeps rounding near 1e-12. Angles are of order one, so the steps
+# are absolute. The smaller ones serve parameters near the edge of an expression's domain.
+_STEPS = (8e-3, 5e-4, 3e-5)
+_LEVELS = 4
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The outputs of one network as a function of its parameters' values.
+
+    Attributes:
+        circuit: The circuit without its trailing measurements.
+        parameters: The order of the values: the network's inputs, then its weights.
+        read: Maps a state to the flat row of outputs.
+    """
+
+    circuit: QuantumCircuit
+    parameters: tuple[Parameter, ...]
+    read: Callable[[Statevector], FloatArray]
+
+    def __call__(self, values: Sequence[float] | FloatArray) -> FloatArray:
+        """The outputs at one point, flat, of shape `(num_outputs,)`."""
+        return self.read(Statevector(bind(self.circuit, self.parameters, values)))
+
+
+class Derivative(NamedTuple):
+    """A derivative and a bound on its error."""
+
+    value: FloatArray
+    error: FloatArray
+
+
+def bind(
+    circuit: QuantumCircuit,
+    parameters: Sequence[Parameter],
+    values: Sequence[float] | FloatArray,
+) -> QuantumCircuit:
+    """The circuit with numbers in place of its parameters."""
+    return circuit.assign_parameters(
+        {parameter: float(value) for parameter, value in zip(parameters, values, strict=True)}
+    )
+
+
+def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, dict[int, int]]:
+    """Split a circuit into its unitary part and what its trailing measurements read.
+
+    Returns:
+        The circuit without classical bits, and a map from classical bit to qubit, both by index.
+
+    Raises:
+        UnsupportedCircuitError: If an instruction acts on a qubit that was measured before it, or
+            uses classical bits in another way.
+    """
+    unitary = QuantumCircuit(circuit.qubits, global_phase=circuit.global_phase)
+    measured: dict[int, int] = {}
+    for index, instruction in enumerate(circuit.data):
+        name = instruction.operation.name
+        qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
+        if name == "barrier":
+            continue
+        if instruction.clbits and name != "measure":
+            raise UnsupportedCircuitError(
+                f"Instruction {index} ({name!r} on qubits {qubits}) uses classical bits. "
+                "Remove it: only measurements at the end can be read out."
+            )
+        if name != "measure":
+            if late := [qubit for qubit in qubits if qubit in measured.values()]:
+                raise UnsupportedCircuitError(
+                    f"Instruction {index} ({name!r} on qubits {qubits}) follows a measurement of "
+                    f"qubits {late}. Move the measurements to the end."
+                )
+            unitary.append(instruction.operation, instruction.qubits)
+        else:
+            measured[circuit.find_bit(instruction.clbits[0]).index] = qubits[0]
+    return unitary, measured
+
+
+def network_reference(qnn: EstimatorQNN | SamplerQNN) -> Reference:
+    """The reference of a qiskit-machine-learning network, or of a subclass of one.
+
+    Raises:
+        UnsupportedCircuitError: If Qiskit's `Statevector` has no single answer for the circuit.
+        JaxQNNError: If `interpret` leaves the network's output shape.
+    """
+    circuit, measured = without_measurements(qnn.circuit)
+    parameters = (*(qnn.input_params or ()), *(qnn.weight_params or ()))
+    if isinstance(qnn, EstimatorQNN):
+        operators = [_operator(observable, qnn.circuit) for observable in _listed(qnn.observables)]
+
+        def expectations(state: Statevector) -> FloatArray:
+            return np.array([np.real(state.expectation_value(op)) for op in operators])
+
+        return Reference(circuit, parameters, expectations)
+
+    if not qnn.circuit.clbits:
+        measured = _measure_all(qnn.circuit)
+    interpret = qnn.interpret or int
+    classes = _classes(measured, circuit.num_qubits, interpret, tuple(qnn.output_shape))
+    num_outputs = int(np.prod(qnn.output_shape))
+
+    def probabilities(state: Statevector) -> FloatArray:
+        weights = np.abs(np.asarray(state.data)) ** 2
+        return np.bincount(classes, weights=weights, minlength=num_outputs).astype(np.float64)
+
+    return Reference(circuit, parameters, probabilities)
+
+
+def central_difference(
+    function: Callable[[FloatArray], FloatArray], values: FloatArray, index: int
+) -> Derivative:
+    """The derivative of `function` by `values[index]`, extrapolated from four central differences.
+
+    Steps that leave the domain of an expression (an arcsine near one, a logarithm near zero) are
+    retried smaller.
+
+    Example:
+        >>> from math import cos
+        >>> slope = central_difference(np.sin, np.array([0.5]), 0)
+        >>> bool(abs(slope.value[0] - cos(0.5)) < 1e-11)
+        True
+    """
+    failure: Exception | None = None
+    for step in _STEPS:
+        try:
+            derivative = _romberg(function, values, index, step)
+        except Exception as error:  # what an expression raises outside its domain is its own
+            failure = error
+        else:
+            if np.all(np.isfinite(derivative.value)):
+                return derivative
+    raise JaxQNNError(
+        f"No central difference exists for parameter {index} at {values[index]!r}: a step of "
+        f"{_STEPS[-1]} either way leaves the function's domain. Choose another point."
+    ) from failure
+
+
+def _romberg(
+    function: Callable[[FloatArray], FloatArray], values: FloatArray, index: int, step: float
+) -> Derivative:
+    row: list[FloatArray] = []
+    for level in range(_LEVELS):
+        half = step / 2**level
+        above, below = values.copy(), values.copy()
+        above[index] += half
+        below[index] -= half
+        new = [(function(above) - function(below)) / (2 * half)]
+        for order, coarser in enumerate(row, start=1):
+            new.append(new[-1] + (new[-1] - coarser) / (4**order - 1))
+        previous, row = row, new
+    return Derivative(row[-1], np.abs(row[-1] - previous[-1]))
+
+
+def _listed(observables: Any) -> list[Any]:
+    return list(observables) if isinstance(observables, Sequence) else [observables]
+
+
+def _operator(observable: Any, circuit: QuantumCircuit) -> SparsePauliOp | Operator:
+    if isinstance(observable, SparseObservable):
+        observable = SparsePauliOp.from_sparse_observable(observable)
+    elif isinstance(observable, (str, Pauli)):
+        observable = SparsePauliOp(observable)
+    # An observable of the untranspiled width means the virtual qubits.
+    if circuit.layout is not None and observable.num_qubits < circuit.num_qubits:
+        observable = observable.apply_layout(circuit.layout)
+    return observable
+
+
+def _measure_all(circuit: QuantumCircuit) -> dict[int, int]:
+    """What `measure_all` reads; of a transpiled circuit, its virtual qubits."""
+    if circuit.layout is None:
+        return {qubit: qubit for qubit in range(circuit.num_qubits)}
+    return dict(enumerate(circuit.layout.final_index_layout(filter_ancillas=True)))
+
+
+def _classes(
+    measured: dict[int, int],
+    num_qubits: int,
+    interpret: Callable[[int], Any],
+    output_shape: tuple[int, ...],
+) -> NDArray[np.int64]:
+    """The flat output index that each basis state of the circuit counts towards."""
+    labels = np.arange(2**num_qubits)
+    keys = np.zeros_like(labels)
+    for clbit, qubit in measured.items():
+        keys |= ((labels >> qubit) & 1) << clbit
+    distinct, position = np.unique(keys, return_inverse=True)
+    flat = np.empty(len(distinct), dtype=np.int64)
+    for row, key in enumerate(distinct):
+        value = interpret(int(key))
+        index = tuple(int(i) for i in np.atleast_1d(value))
+        try:
+            flat[row] = np.ravel_multi_index(index, output_shape)
+        except ValueError as error:
+            raise JaxQNNError(
+                f"interpret({int(key)}) returned {value!r}, which is no index of the output shape "
+                f"{output_shape}. Enlarge output_shape or correct interpret."
+            ) from error
+    return flat[position]

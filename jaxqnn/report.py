@@ -1,0 +1,95 @@
+"""What `verify` reports: entries that differ, and the verdict."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Quantity = Literal["forward", "input gradient", "weight gradient"]
+Side = Literal["jaxqnn", "QML", "both", "unknown"]
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One entry on which jaxqnn, QML and the third opinion do not all agree.
+
+    Attributes:
+        quantity: The array the entry belongs to.
+        sample: Index of the entry in the batch axes.
+        output: Index of the entry in the network's output shape.
+        parameter: Name of the parameter a gradient is by; `None` for the forward pass.
+        jaxqnn: The network's own value.
+        qml: QML's value; `None` where QML cannot compute it.
+        reference: The value from Qiskit's `Statevector`; `None` where there is none.
+        wrong: The side that the third opinion contradicts.
+    """
+
+    quantity: Quantity
+    sample: tuple[int, ...]
+    output: tuple[int, ...]
+    parameter: str | None
+    jaxqnn: float
+    qml: float | None
+    reference: float | None
+    wrong: Side
+
+    def __str__(self) -> str:
+        """One line: where, the three values, and who is wrong."""
+        place = f"{self.quantity}, sample {_index(self.sample)}, output {_index(self.output)}"
+        if self.parameter is not None:
+            place += f", parameter {self.parameter}"
+        verdict = {
+            "jaxqnn": "jaxqnn is wrong",
+            "QML": "QML is wrong",
+            "both": "both are wrong",
+            "unknown": "no third opinion",
+        }[self.wrong]
+        return (
+            f"{place}: jaxqnn {_number(self.jaxqnn)}, QML {_number(self.qml)}, "
+            f"Statevector {_number(self.reference)}: {verdict}"
+        )
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What `verify` found; `print` it.
+
+    Attributes:
+        passed: Whether the network is right wherever it was compared. QML's own mistakes do not
+            count against it.
+        max_error: Largest distance of the network from the accepted value (QML's where the two
+            agree, the third opinion's elsewhere); NaN if nothing could be compared.
+        network: Class and size of the network.
+        compared: How many numbers were compared.
+        atol: The tolerance they were compared with.
+        differences: The entries that differ.
+        notes: What else must be known: wrong shapes, what QML cannot compute, and why.
+    """
+
+    passed: bool
+    max_error: float
+    network: str
+    compared: int
+    atol: float
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The verdict in one line, then notes and the entries that differ."""
+        lines = [
+            f"{'PASSED' if self.passed else 'FAILED'}: {self.network}, {self.compared} numbers "
+            f"compared, largest error {self.max_error:.1e} (tolerance {self.atol:.1e})"
+        ]
+        lines += [f"  {note}" for note in self.notes]
+        lines += [f"  {difference}" for difference in self.differences[:_SHOWN]]
+        if (hidden := len(self.differences) - _SHOWN) > 0:
+            lines.append(f"  ... and {hidden} more, in the report's `differences`")
+        return "\n".join(lines)
+
+
+def _index(index: tuple[int, ...]) -> str:
+    return str(index[0]) if len(index) == 1 else str(index)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.10g}"
