@@ -1,0 +1,52 @@
+"""The gate list in PennyLane's operators, shared by its two devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pennylane as qml
+
+from ..problems import Problem
+from ..translate import Op
+
+GATES = {
+    "h": qml.Hadamard,
+    "x": qml.X,
+    "y": qml.Y,
+    "z": qml.Z,
+    "s": qml.S,
+    "t": qml.T,
+    "sx": qml.SX,
+    "cx": qml.CNOT,
+    "cz": qml.CZ,
+    "swap": qml.SWAP,
+    "rx": qml.RX,
+    "ry": qml.RY,
+    "rz": qml.RZ,
+    "cp": qml.ControlledPhaseShift,
+    "crx": qml.CRX,
+    "cry": qml.CRY,
+    "crz": qml.CRZ,
+    "rxx": qml.IsingXX,
+    "ryy": qml.IsingYY,
+    "rzz": qml.IsingZZ,
+}
+
+
+def apply_op(op: Op, angle: Any, num_qubits: int) -> qml.operation.Operator:
+    """Return the PennyLane operator of one gate (and queue it, inside a QNode)."""
+    # PennyLane's first wire is the most significant bit.
+    wires = [num_qubits - 1 - qubit for qubit in op.qubits]
+    if op.name in ("sdg", "tdg"):
+        return qml.adjoint(GATES[op.name[0]](wires=wires))
+    return GATES[op.name](wires=wires) if op.angle is None else GATES[op.name](angle, wires=wires)
+
+
+def measurements(problem: Problem) -> list[qml.measurements.MeasurementProcess]:
+    """Return what the problem measures: <Z..Z>, each <Z_i>, or all probabilities."""
+    wires = list(range(problem.qubits))
+    if problem.kind == "probabilities":
+        return [qml.probs(wires=wires)]
+    if problem.kind == "z_each":
+        return [qml.expval(qml.Z(wire)) for wire in reversed(wires)]
+    return [qml.expval(qml.prod(*(qml.Z(wire) for wire in wires)))]

@@ -1,0 +1,37 @@
+"""PennyLane's default.qubit with backpropagation, under jax.jit and jax.vmap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import pennylane as qml
+
+from ..problems import Problem
+from ..translate import translate
+from . import Gradient
+from .from_outputs import gradient_from_outputs
+from .pennylane_gates import apply_op, measurements
+
+
+def why_not(problem: Problem) -> str | None:
+    """Do every problem."""
+
+
+def build(problem: Problem) -> Gradient:
+    """Return the jitted gradient of a backprop QNode."""
+    num_qubits, ops, table = translate(problem)
+    device = qml.device("default.qubit", wires=num_qubits)
+
+    @qml.qnode(device, interface="jax", diff_method="backprop")
+    def network(theta: Any) -> Any:
+        for op in ops:
+            apply_op(op, None if op.angle is None else theta[op.angle], num_qubits)
+        found = measurements(problem)
+        return found[0] if len(found) == 1 else found
+
+    def outputs(params: Any) -> Any:
+        result = network(table.angles(params, jnp))
+        return jnp.stack(result) if problem.kind == "z_each" else result
+
+    return gradient_from_outputs(problem, outputs)

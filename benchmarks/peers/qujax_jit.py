@@ -1,0 +1,51 @@
+"""qujax under jit and vmap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import qujax
+
+from ..problems import Problem
+from ..translate import translate
+from . import Gradient
+from .from_outputs import gradient_from_outputs, outputs_of_amplitudes
+
+GATES = {
+    **{name: name.upper() for name in ("h", "x", "y", "z", "s", "t", "sx", "cx", "cz", "swap")},
+    "sdg": "Sdg",
+    "tdg": "Tdg",
+    "rx": "Rx",
+    "ry": "Ry",
+    "rz": "Rz",
+    "crx": "CRx",
+    "cry": "CRy",
+    "crz": "CRz",
+    "cp": "CU1",
+    "rxx": "XXPhase",
+    "ryy": "YYPhase",
+    "rzz": "ZZPhase",
+}
+
+
+def why_not(problem: Problem) -> str | None:
+    """Do every problem."""
+
+
+def build(problem: Problem) -> Gradient:
+    """Return the jitted gradient of the qujax state."""
+    num_qubits, ops, table = translate(problem)
+    # qujax's first qubit is the most significant bit, and its angles are in units of pi.
+    state = qujax.get_params_to_statetensor_func(
+        [GATES[op.name] for op in ops],
+        [[num_qubits - 1 - qubit for qubit in op.qubits] for op in ops],
+        [[] if op.angle is None else [op.angle] for op in ops],
+        num_qubits,
+    )
+
+    def outputs(params: Any) -> Any:
+        amplitudes = state(table.angles(params, jnp) / jnp.pi).reshape(-1)
+        return outputs_of_amplitudes(problem, amplitudes)
+
+    return gradient_from_outputs(problem, outputs)

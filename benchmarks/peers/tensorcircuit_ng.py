@@ -1,0 +1,50 @@
+"""TensorCircuit-NG on its JAX backend, under jit and vmap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import tensorcircuit as tc
+
+from ..problems import Problem
+from ..translate import translate
+from . import Gradient
+from .from_outputs import gradient_from_outputs, outputs_of_amplitudes
+
+GATES = {
+    **{name: name for name in ("h", "x", "y", "z", "s", "t", "swap", "rx", "ry", "rz")},
+    **{name: name for name in ("crx", "cry", "crz", "rxx", "ryy", "rzz")},
+    "sdg": "sd",
+    "tdg": "td",
+    "cx": "cnot",
+    "cz": "cz",
+    "cp": "cphase",
+}
+
+
+def why_not(problem: Problem) -> str | None:
+    """Do every problem."""
+
+
+def build(problem: Problem) -> Gradient:
+    """Return the jitted gradient of TensorCircuit's state."""
+    tc.set_backend("jax")
+    tc.set_dtype("complex128")
+    num_qubits, ops, table = translate(problem)
+
+    def outputs(params: Any) -> Any:
+        theta = table.angles(params, jnp)
+        circuit = tc.Circuit(num_qubits)
+        for op in ops:
+            # TensorCircuit's first qubit is the most significant bit.
+            qubits = [num_qubits - 1 - qubit for qubit in op.qubits]
+            if op.name == "sx":
+                circuit.rx(*qubits, theta=jnp.pi / 2)
+            elif op.angle is None:
+                getattr(circuit, GATES[op.name])(*qubits)
+            else:
+                getattr(circuit, GATES[op.name])(*qubits, theta=theta[op.angle])
+        return outputs_of_amplitudes(problem, circuit.state())
+
+    return gradient_from_outputs(problem, outputs)
