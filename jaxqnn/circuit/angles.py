@@ -1,0 +1,86 @@
+"""Angles as polynomials of degree two in the circuit's parameters.
+
+Nearly every angle in practice is affine or quadratic, for example the feature map's
+``2 * (pi - x[i]) * (pi - x[j])``.  Such an angle is data: a few rows of a table, evaluated for all
+gates and samples at once.  Any other expression becomes an *atom*: one more column beside the
+parameters, computed by its own JAX function (see ``expressions.py``), of which angles are again
+polynomials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+# A monomial is the sorted tuple of its column indices: () is the constant, (i,) linear, (i, j)
+# quadratic.
+Monomial = tuple[int, ...]
+
+# Coefficients this small come from rounding in sums such as pi/2 - pi/2.
+_NEGLIGIBLE = 1e-15
+
+
+@dataclass(frozen=True)
+class Angle:
+    """A real polynomial in the columns (parameters, then atoms), in radians."""
+
+    terms: Mapping[Monomial, float] = field(default_factory=dict)
+
+    @staticmethod
+    def constant(value: float) -> Angle:
+        """The angle that depends on nothing."""
+        return Angle({(): float(value)}) if value else Angle()
+
+    @staticmethod
+    def column(index: int) -> Angle:
+        """The angle equal to one column."""
+        return Angle({(index,): 1.0})
+
+    def __add__(self, other: Angle) -> Angle:
+        terms = dict(self.terms)
+        for monomial, coefficient in other.terms.items():
+            total = terms.get(monomial, 0.0) + coefficient
+            if abs(total) <= _NEGLIGIBLE * max(1.0, abs(coefficient)):
+                terms.pop(monomial, None)
+            else:
+                terms[monomial] = total
+        return Angle(terms)
+
+    def __neg__(self) -> Angle:
+        return self.scaled(-1.0)
+
+    def __sub__(self, other: Angle) -> Angle:
+        return self + (-other)
+
+    def scaled(self, factor: float) -> Angle:
+        """The angle times a number."""
+        if factor == 1.0:
+            return self
+        return Angle({monomial: factor * c for monomial, c in self.terms.items()})
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether the angle is identically zero."""
+        return not self.terms
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the angle depends on no parameter."""
+        return all(not monomial for monomial in self.terms)
+
+    @property
+    def columns(self) -> frozenset[int]:
+        """The columns the angle depends on."""
+        return frozenset(index for monomial in self.terms for index in monomial)
+
+    def depends_on(self, columns: Iterable[int]) -> bool:
+        """Whether the angle depends on any of these columns."""
+        return not self.columns.isdisjoint(columns)
+
+    def __str__(self) -> str:
+        if self.is_zero:
+            return "0"
+        return " + ".join(
+            "*".join([f"{coefficient:.6g}", *(f"p{i}" for i in monomial)])
+            for monomial, coefficient in sorted(self.terms.items())
+        )

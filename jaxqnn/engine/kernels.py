@@ -1,0 +1,125 @@
+"""The compiled entry points: value, Jacobian and VJP of a measured program.
+
+All take the program as data (``Tables``), so one executable serves every circuit of a size.
+Inputs come as (B, P), weights as (W,), both padded to the tables' lengths.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from jaxqnn.engine.adjoint import adjoint
+from jaxqnn.engine.angles import (
+    Angles,
+    evaluate,
+    pull_back,
+    sample_columns,
+    shared_columns,
+)
+from jaxqnn.engine.evolve import evolve, start_state
+from jaxqnn.measure.outcomes import Measurement
+from jaxqnn.program.tables import Tables
+
+
+def final_state(tables: Tables, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+    """The final state, (2^n, 2, B), in the final frame's labels."""
+    angles = evaluate(tables, inputs.T, weights)
+    return evolve(tables, angles, start_state(angles))
+
+
+def pull_state(
+    tables: Tables,
+    inputs: jax.Array,
+    weights: jax.Array,
+    state: jax.Array,
+    cotangents: jax.Array,
+    *,
+    per_sample: bool,
+    inputs_count: bool,
+) -> tuple[jax.Array, jax.Array]:
+    """Cotangents of inputs (B, m, P) and weights (B, m, W) from those of the final state.
+
+    With ``per_sample`` False the weights' are summed over the batch: (1, m, W).
+    """
+    columns = sample_columns(inputs.T, weights)
+    angles = evaluate(tables, inputs.T, weights)
+    found, _ = adjoint(
+        tables, angles, state, cotangents, per_sample=per_sample, inputs_count=inputs_count
+    )
+    of_sample = _flat(found.sample, found.start)
+    of_shared = _flat(found.rotations, found.shared)
+    num_inputs = inputs.shape[1]
+    of_inputs = pull_back(tables.sample, columns, of_sample, slice(0, num_inputs))
+    of_weights = pull_back(tables.shared, shared_columns(weights), of_shared, slice(None))
+    through_sample = pull_back(tables.sample, columns, of_sample, slice(num_inputs, None))
+    if not per_sample:
+        through_sample = jnp.sum(through_sample, axis=2, keepdims=True)
+    return (
+        jnp.transpose(of_inputs, (2, 1, 0)),
+        jnp.transpose(of_weights + through_sample, (2, 1, 0)),
+    )
+
+
+def _flat(*parts: jax.Array) -> jax.Array:
+    return jnp.concatenate([part.reshape(-1, *part.shape[-2:]) for part in parts])
+
+
+@jax.jit
+def value(
+    tables: Tables, measurement: Measurement, inputs: jax.Array, weights: jax.Array
+) -> jax.Array:
+    """The outputs, (B, m)."""
+    return measurement.outputs(final_state(tables, inputs, weights)).T
+
+
+@partial(jax.jit, static_argnames="inputs_count")
+def jacobian(
+    tables: Tables,
+    measurement: Measurement,
+    inputs: jax.Array,
+    weights: jax.Array,
+    *,
+    inputs_count: bool = True,
+) -> tuple[jax.Array, jax.Array]:
+    """Derivatives of each sample's outputs by inputs (B, m, P) and weights (B, m, W)."""
+    state = final_state(tables, inputs, weights)
+    return pull_state(
+        tables,
+        inputs,
+        weights,
+        state,
+        measurement.cotangents(state),
+        per_sample=True,
+        inputs_count=inputs_count,
+    )
+
+
+@partial(jax.jit, static_argnames="inputs_count")
+def vjp(
+    tables: Tables,
+    measurement: Measurement,
+    inputs: jax.Array,
+    weights: jax.Array,
+    cotangent: jax.Array,
+    *,
+    inputs_count: bool = True,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Outputs (B, m), and cotangents of inputs (B, P) and weights (W,) from one of outputs (B, m).
+
+    One pulled-back state whatever the number of outputs.
+    """
+    state = final_state(tables, inputs, weights)
+    outputs, pull = jax.vjp(measurement.outputs, state)
+    of_inputs, of_weights = pull_state(
+        tables,
+        inputs,
+        weights,
+        state,
+        pull(cotangent.T)[0][:, :, None, :],
+        per_sample=False,
+        inputs_count=inputs_count,
+    )
+    return outputs.T, of_inputs[:, 0], of_weights[0, 0]

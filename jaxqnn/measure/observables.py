@@ -1,0 +1,145 @@
+"""Qiskit observables as measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
+from qiskit.quantum_info.operators.base_operator import BaseOperator
+
+from jaxqnn.errors import JaxQNNError
+from jaxqnn.measure.outcomes import Diagonal, Measurement, PauliSums
+from jaxqnn.program.build import CircuitProgram
+from jaxqnn.program.frames import parity
+
+# Terms and imaginary parts below this, relative to the largest, are rounding.
+_NEGLIGIBLE = 1e-12
+_CHUNK = 16
+
+Observables = BaseOperator | Sequence[BaseOperator]
+
+
+def as_sums(observables: Observables | None, num_qubits: int) -> tuple[SparsePauliOp, ...]:
+    """Checks observables and brings them to one form.
+
+    Args:
+        observables: One or several of SparsePauliOp, Pauli, Operator or whatever SparsePauliOp
+            takes (a label such as "ZZ" among it); None for Z on every qubit.
+        num_qubits: The circuit's width.
+
+    Returns:
+        Each observable as a simplified Hermitian SparsePauliOp.
+
+    Raises:
+        JaxQNNError: If there is none, or one has the wrong width or is not Hermitian.
+    """
+    if observables is None:
+        return (SparsePauliOp("Z" * num_qubits),)
+    if isinstance(observables, BaseOperator | str):
+        observables = (observables,)
+    if not len(observables):
+        raise JaxQNNError("The list of observables is empty. Pass at least one, or None for Z...Z.")
+    return tuple(_as_sum(o, i, num_qubits) for i, o in enumerate(observables))
+
+
+def _as_sum(observable: BaseOperator, position: int, num_qubits: int) -> SparsePauliOp:
+    where = f"Observable {position}"
+    try:
+        if isinstance(observable, SparsePauliOp | Pauli | str):
+            found = SparsePauliOp(observable)
+        else:
+            found = SparsePauliOp.from_operator(Operator(observable))
+    except Exception as error:
+        raise JaxQNNError(
+            f"{where}, a {type(observable).__name__}, cannot be read as a sum of Pauli strings: "
+            f"{error} Pass a SparsePauliOp, a Pauli or an Operator."
+        ) from error
+    if found.num_qubits != num_qubits:
+        raise JaxQNNError(
+            f"{where} acts on {found.num_qubits} qubits, but the circuit has {num_qubits}. "
+            "For a transpiled circuit, use observable.apply_layout(circuit.layout)."
+        )
+    found = found.simplify()
+    if found.parameters.size if hasattr(found, "parameters") else False:
+        raise JaxQNNError(f"{where} has coefficients with parameters; bind them first.")
+    coefficients = np.asarray(found.coeffs, complex)
+    largest = max(1.0, float(np.max(np.abs(coefficients))))
+    if not np.all(np.abs(coefficients.imag) <= _NEGLIGIBLE * largest):
+        index = int(np.argmax(np.abs(coefficients.imag)))
+        raise JaxQNNError(
+            f"{where} is not Hermitian: its term {found.paulis[index].to_label()} has the "
+            f"coefficient {coefficients[index]}. An expectation value is real only for real "
+            "coefficients."
+        )
+    return found
+
+
+def expectation(built: CircuitProgram, sums: Sequence[SparsePauliOp]) -> Measurement:
+    """The measurement of checked observables on a circuit's final state."""
+    terms = [list(_on_labels(built, o)) for o in sums]
+    if all(shift == 0 for strings in terms for shift, _, _ in strings):
+        return Diagonal(np.stack([_diagonal(strings, built) for strings in terms]))
+    return _in_chunks(terms)
+
+
+_String = tuple[int, int, complex]  # shift, mask, coefficient
+
+
+def _on_labels(built: CircuitProgram, observable: SparsePauliOp) -> list[_String]:
+    """The strings as they act on final labels; those that vanish on idle qubits are left out."""
+    frame, flips = built.program.frame, built.program.flips
+    idle = np.ones(built.width, np.bool_)
+    idle[list(built.qubits)] = False
+    active = list(built.qubits)
+    found = []
+    for pauli, coefficient in zip(observable.paulis, observable.coeffs, strict=True):
+        if np.any(pauli.x & idle):
+            continue  # <0|X|0> = 0
+        shift = mask = weight = sign = 0
+        for qubit, (x, z) in enumerate(zip(pauli.x[active], pauli.z[active], strict=True)):
+            if x:
+                shift ^= frame.columns[qubit]
+            if z:
+                mask ^= frame.rows[qubit]
+                sign ^= flips >> qubit & 1
+            weight += bool(x and z)
+        # P = i^weight X^x Z^z; Z acts first, on the label before the shift.
+        factor = complex(coefficient.real) * 1j**weight * (-1) ** (sign ^ parity(mask & shift))
+        found.append((shift, mask, factor))
+    return found
+
+
+def _diagonal(strings: Sequence[_String], built: CircuitProgram) -> NDArray[np.float64]:
+    labels = np.arange(1 << built.program.num_qubits, dtype=np.uint32)
+    total = np.zeros(labels.shape)
+    for _, mask, coefficient in strings:
+        odd = np.bitwise_count(labels & np.uint32(mask)) & 1
+        total += coefficient.real * (1.0 - 2.0 * odd)
+    return total
+
+
+def _in_chunks(terms: Sequence[Sequence[_String]]) -> PauliSums:
+    masks, coefficients, shifts, outputs = [], [], [], []
+    for output, strings in enumerate(terms):
+        by_shift: dict[int, list[_String]] = {}
+        for string in strings:
+            by_shift.setdefault(string[0], []).append(string)
+        for shift, group in by_shift.items():
+            for begin in range(0, len(group), _CHUNK):
+                part = group[begin : begin + _CHUNK]
+                missing = _CHUNK - len(part)
+                masks.append([mask for _, mask, _ in part] + [0] * missing)
+                coefficients.append(
+                    [[c.real, c.imag] for _, _, c in part] + [[0.0, 0.0]] * missing
+                )
+                shifts.append(shift)
+                outputs.append(output)
+    return PauliSums(
+        np.array(masks, np.uint32),
+        np.array(coefficients),
+        np.array(shifts, np.uint32),
+        np.array(outputs, np.int32),
+        np.zeros(len(terms)),
+    )

@@ -1,0 +1,96 @@
+"""From a circuit to its program: the passes in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from qiskit.circuit import Parameter, QuantumCircuit
+
+from jaxqnn.circuit.angles import Angle
+from jaxqnn.circuit.lower import lower
+from jaxqnn.program.frames import Frame
+from jaxqnn.program.program import Program
+from jaxqnn.program.resolve import resolve
+from jaxqnn.program.schedule import schedule
+
+
+@dataclass(frozen=True, eq=False)
+class CircuitProgram:
+    """A program with the circuit's qubits it stands for.
+
+    Attributes:
+        program: The layer form.
+        qubits: Program qubit i is the circuit's qubit qubits[i]; the others stay |0>.
+        width: Qubits of the circuit.
+    """
+
+    program: Program
+    qubits: tuple[int, ...]
+    width: int
+
+
+def build(
+    circuit: QuantumCircuit,
+    inputs: Sequence[Parameter],
+    weights: Sequence[Parameter],
+) -> CircuitProgram:
+    """Lowers a circuit to its program.
+
+    Args:
+        circuit: Unitary instructions, perhaps with measurements at the end.
+        inputs: Parameters that differ from sample to sample.
+        weights: Parameters shared by the batch.
+
+    Returns:
+        The program on the qubits that are acted on (at least one).
+
+    Raises:
+        UnsupportedCircuitError: If the circuit is not unitary.
+        JaxQNNError: If a parameter of the circuit is in neither sequence.
+    """
+    lowered = lower(circuit, [*inputs, *weights])
+    qubits = lowered.qubits or (0,)
+    n = len(qubits)
+    k = leading_qubits(n)
+    blank = Program(
+        num_qubits=n,
+        num_inputs=len(inputs),
+        num_weights=len(weights),
+        block_qubits=k,
+        start=(Angle(),) * n,
+        layers=(),
+        frame=Frame.identity(n),
+        flips=0,
+        global_phase=Angle(),
+        atoms=lowered.expressions.atoms,
+    )
+    sample_columns = blank.sample_columns
+
+    def is_per_sample(angle: Angle) -> bool:
+        return angle.depends_on(sample_columns)
+
+    resolved = resolve(lowered.operations, n, is_per_sample)
+    layers, final = schedule(resolved.elements, n, k, is_per_sample)
+    program = replace(
+        blank,
+        start=tuple(resolved.start),
+        layers=tuple(layers),
+        frame=Frame(
+            tuple(final.functional(row) for row in resolved.rows),
+            tuple(final.vector(column) for column in resolved.columns),
+        ),
+        flips=resolved.flips,
+        global_phase=lowered.global_phase + resolved.global_phase,
+    )
+    return CircuitProgram(program, qubits, circuit.num_qubits)
+
+
+def leading_qubits(num_qubits: int) -> int:
+    """How many qubits a layer rotates: the fewest equal groups of at most five.
+
+    A 16 x 16 product of one group costs about two passes of copying; at 64 x 64 the arithmetic
+    outweighs the passes it spares.
+    """
+    groups = -(-num_qubits // 5)
+    return -(-num_qubits // groups)

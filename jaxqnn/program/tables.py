@@ -1,0 +1,277 @@
+"""A program as padded arrays: what the engine runs.
+
+The engine is compiled for array *shapes* alone.  Every length is padded to one of a few sizes that
+depend on the number of qubits, so that circuits of one width share one executable; the layers and
+phase chunks that are really there are counted at run time and padding costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxqnn.circuit.angles import Angle
+from jaxqnn.program.frames import Frame
+from jaxqnn.program.program import Program
+
+Array = NDArray[np.generic]
+
+
+class AngleTable(NamedTuple):
+    """Rows of polynomials: angle[a] = sum_t coefficient[a, t] p[first[a, t]] p[second[a, t]].
+
+    ``p`` is the constant 1 followed by the columns. The same terms, sorted by column, give the
+    transposed derivative: d angle/d column is a sum over ``uses``.
+
+    Attributes:
+        coefficient: (A, T).
+        first: (A, T) int32.
+        second: (A, T) int32.
+        use_angle: (P, U) int32, the angle of each use of a column.
+        use_coefficient: (P, U).
+        use_other: (P, U) int32, the other factor of the term in ``p``.
+    """
+
+    coefficient: Array
+    first: Array
+    second: Array
+    use_angle: Array
+    use_coefficient: Array
+    use_other: Array
+
+
+class Tables(NamedTuple):
+    """All arrays of a program.  L layers, C chunks of K phases, n qubits of which k lead.
+
+    Attributes:
+        num_layers: int32, how many of the L rows are used.
+        map_high: (L, 2^high) uint32; label map of the high bits of a label.
+        map_low: (L, 2^low) uint32; label map of the low bits. A x = high[..] xor low[..].
+        inverse_high: The inverse map, likewise.
+        inverse_low: The inverse map, likewise.
+        trainable: (L,) int32, whether any rotation of the layer depends on a parameter.
+        shared_masks: (C, K) uint32, phases shared by the batch.
+        shared_range: (L + 1,) int32, the first chunk of each layer.
+        sample_masks: (C', K) uint32, phases that differ from sample to sample.
+        sample_range: (L + 1,) int32.
+        block_index: (L,) int32, which block a layer applies, -1 for none.
+        blocks: (D, 2, 2^k, 2^k), real and imaginary parts; D = 0 if there are none.
+        shared: Angles [rotations (L k), shared phases (C K)] over [1, weights].
+        sample: Angles [sample phases (C' K), start (n)] over [1, inputs, weights].
+    """
+
+    num_layers: Array
+    map_high: Array
+    map_low: Array
+    inverse_high: Array
+    inverse_low: Array
+    trainable: Array
+    shared_masks: Array
+    shared_range: Array
+    sample_masks: Array
+    sample_range: Array
+    block_index: Array
+    blocks: Array
+    shared: AngleTable
+    sample: AngleTable
+
+    @property
+    def num_qubits(self) -> int:
+        """n, from the tables' shapes."""
+        return (self.map_high.shape[1] * self.map_low.shape[1]).bit_length() - 1
+
+    @property
+    def block_qubits(self) -> int:
+        """k, from the tables' shapes."""
+        num_rotations = self.shared.coefficient.shape[0] - self.shared_masks.size
+        return int(num_rotations // self.map_high.shape[0])
+
+
+def high_bits(num_qubits: int) -> int:
+    """How many bits of a label are its high part."""
+    return num_qubits // 2
+
+
+def tabulate(program: Program) -> Tables:
+    """Writes a program as arrays."""
+    n, k = program.num_qubits, program.block_qubits
+    length = _padded(len(program.layers), 16)
+    width = 8 if n <= 3 else 16 if n <= 8 else 32
+    maps = [layer.label_map for layer in program.layers]
+    forward = _label_tables(maps, n, length)
+    backward = _label_tables([_inverse(label_map) for label_map in maps], n, length)
+    groups = {
+        per_sample: [
+            [phase for phase in layer.phases if program.is_per_sample(phase[1]) == per_sample]
+            for layer in program.layers
+        ]
+        for per_sample in (False, True)
+    }
+    shared_masks, shared_angles, shared_range = _chunks(groups[False], length, width)
+    sample_masks, sample_angles, sample_range = _chunks(groups[True], length, width)
+    rotations = [
+        angle
+        for layer in program.layers
+        for angle in (*layer.rotations, *[Angle()] * (k - len(layer.rotations)))
+    ]
+    rotations += [Angle()] * (length * k - len(rotations))
+    blocks, block_index = _blocks(program, length)
+    inputs, weights = column_order(program)
+    # Column positions in p = [1, inputs, weights]; the shared angles never see an input.
+    sample_at = {c: 1 + i for i, c in enumerate(inputs)}
+    sample_at |= {c: 1 + padded_inputs(program) + i for i, c in enumerate(weights)}
+    shared_at = {c: 1 + i for i, c in enumerate(weights)}
+    return Tables(
+        num_layers=np.int32(len(program.layers)),
+        map_high=forward[0],
+        map_low=forward[1],
+        inverse_high=backward[0],
+        inverse_low=backward[1],
+        trainable=_padded_array(
+            [any(not a.is_constant for a in layer.rotations) for layer in program.layers],
+            length,
+            np.int32,
+        ),
+        shared_masks=shared_masks,
+        shared_range=shared_range,
+        sample_masks=sample_masks,
+        sample_range=sample_range,
+        block_index=block_index,
+        blocks=blocks,
+        shared=_angle_table([*rotations, *shared_angles], shared_at, padded_weights(program), 2),
+        sample=_angle_table(
+            [*sample_angles, *program.start],
+            sample_at,
+            padded_inputs(program) + padded_weights(program),
+            4 * n,
+        ),
+    )
+
+
+def column_order(program: Program) -> tuple[list[int], list[int]]:
+    """The program's columns that go to the engine as inputs and as weights, atoms last."""
+    sample = program.sample_columns
+    total = program.num_inputs + program.num_weights + len(program.atoms)
+    first_atom = program.num_inputs + program.num_weights
+    inputs = [c for c in range(total) if c in sample]
+    weights = [c for c in range(program.num_inputs, total) if c not in sample]
+    assert inputs[: program.num_inputs] == list(range(program.num_inputs))
+    assert all(c >= first_atom for c in inputs[program.num_inputs :])
+    return inputs, weights
+
+
+def padded_inputs(program: Program) -> int:
+    """Length the engine's inputs are padded to."""
+    return _padded(len(column_order(program)[0]), 8 if program.num_qubits <= 8 else 32)
+
+
+def padded_weights(program: Program) -> int:
+    """Length the engine's weights are padded to."""
+    return _padded(len(column_order(program)[1]), 64)
+
+
+def _padded(size: int, least: int) -> int:
+    """The first of least, 4 least, 16 least, ... that is enough."""
+    while least < size:
+        least *= 4
+    return least
+
+
+def _padded_array(values: Sequence[int], length: int, dtype: type[np.generic]) -> Array:
+    out = np.zeros(length, dtype)
+    out[: len(values)] = values
+    return out
+
+
+def _label_tables(
+    maps: Sequence[tuple[int, ...]], num_qubits: int, length: int
+) -> tuple[Array, Array]:
+    high = high_bits(num_qubits)
+    low = num_qubits - high
+    columns = np.zeros((length, num_qubits), np.uint32)
+    columns[: len(maps)] = np.array(maps, np.uint32).reshape(len(maps), num_qubits)
+    return _combinations(columns[:, low:], high), _combinations(columns[:, :low], low)
+
+
+def _combinations(columns: Array, bits: int) -> Array:
+    """For each row, the xor of the columns that each label selects: (rows, 2^bits)."""
+    table = np.zeros((columns.shape[0], 1), np.uint32)
+    for bit in range(bits):
+        table = np.concatenate([table, table ^ columns[:, bit : bit + 1]], axis=1)
+    return table
+
+
+def _inverse(label_map: tuple[int, ...]) -> tuple[int, ...]:
+    n = len(label_map)
+    # A frame whose columns are the map's has the inverse map's rows; transpose to columns.
+    rows = Frame.from_columns(label_map).rows
+    return tuple(sum(1 << i for i in range(n) if rows[i] >> j & 1) for j in range(n))
+
+
+def _chunks(
+    groups: Sequence[Sequence[tuple[int, Angle]]], length: int, width: int
+) -> tuple[Array, list[Angle], Array]:
+    """Phases in chunks of equal width: masks (C, K), angles in the same order, layer ranges."""
+    rows: list[tuple[int, Angle]] = []
+    starts = []
+    for group in groups:
+        starts.append(len(rows) // width)
+        rows += group
+        rows += [(0, Angle())] * (-len(rows) % width)
+    used = len(rows) // width
+    total = _padded(used, 16)
+    rows += [(0, Angle())] * ((total - used) * width)
+    ranges = np.full(length + 1, used, np.int32)
+    ranges[: len(starts)] = starts
+    masks = np.array([mask for mask, _ in rows], np.uint32).reshape(total, width)
+    return masks, [angle for _, angle in rows], ranges
+
+
+def _blocks(program: Program, length: int) -> tuple[Array, Array]:
+    size = 1 << program.block_qubits
+    index = np.full(length, -1, np.int32)
+    found = []
+    for i, layer in enumerate(program.layers):
+        if layer.block is not None:
+            index[i] = len(found)
+            found.append(np.kron(layer.block, np.eye(size // layer.block.shape[0])))
+    padded = np.zeros((_padded(len(found), 16) if found else 0, 2, size, size))
+    for i, block in enumerate(found):
+        padded[i] = block.real, block.imag
+    return padded, index
+
+
+def _angle_table(
+    angles: Sequence[Angle], position: dict[int, int], num_columns: int, least_uses: int
+) -> AngleTable:
+    terms = _padded(max((len(angle.terms) for angle in angles), default=1), 4)
+    coefficient = np.zeros((len(angles), terms))
+    first = np.zeros((len(angles), terms), np.int32)
+    second = np.zeros((len(angles), terms), np.int32)
+    uses: list[list[tuple[int, float, int]]] = [[] for _ in range(num_columns)]
+    for a, angle in enumerate(angles):
+        for t, (monomial, value) in enumerate(angle.terms.items()):
+            factors = [position[column] for column in monomial] + [0] * (2 - len(monomial))
+            coefficient[a, t] = value
+            first[a, t], second[a, t] = factors
+            for mine, other in (factors, reversed(factors)):
+                if mine:
+                    uses[mine - 1].append((a, value, other))
+    return AngleTable(coefficient, first, second, *_use_arrays(uses, least_uses))
+
+
+def _use_arrays(
+    uses: Sequence[Iterable[tuple[int, float, int]]], least: int
+) -> tuple[Array, Array, Array]:
+    lists = [list(use) for use in uses]
+    width = _padded(max((len(use) for use in lists), default=1), least)
+    angle = np.zeros((len(lists), width), np.int32)
+    coefficient = np.zeros((len(lists), width))
+    other = np.zeros((len(lists), width), np.int32)
+    for row, use in enumerate(lists):
+        for i, (a, value, factor) in enumerate(use):
+            angle[row, i], coefficient[row, i], other[row, i] = a, value, factor
+    return angle, coefficient, other
