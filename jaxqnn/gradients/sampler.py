@@ -1,0 +1,127 @@
+"""JaxSamplerGradient: QML's sampler gradient from batched derivatives of probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.primitives import BaseSamplerV2
+from qiskit.providers import Options
+from qiskit.transpiler.passmanager import BasePassManager
+from qiskit_machine_learning.gradients import (
+    BaseSamplerGradient,
+    ParamShiftSamplerGradient,
+    SamplerGradientResult,
+)
+
+from jaxqnn.gradients.points import merge_options, requested_columns, table, warn_not_jax
+from jaxqnn.measure import Probabilities
+from jaxqnn.primitives import JaxSampler, is_exact_sampler
+from jaxqnn.primitives.rows import (
+    CircuitGroup,
+    RowEvaluator,
+    group_circuits,
+    row_evaluator,
+    unique_rows,
+)
+
+
+class JaxSamplerGradient(BaseSamplerGradient):
+    r"""Exact gradients of outcome probabilities, for QML's networks and algorithms.
+
+    A drop-in for `ParamShiftSamplerGradient`: the same ``run``, the same result.  Equal circuits in
+    one ``run`` are one batch.  ``gradients[i][j][k]`` is :math:`∂p_k/∂θ_j` of circuit i, for every
+    outcome k, an integer whose bit 0 is the first classical bit.  As in QML, a register named
+    ``meas``, or else one named ``c``, is read alone; a circuit with neither is read whole, and one
+    without classical bits as if all its qubits were measured.
+
+    Args:
+        sampler: None, `JaxSampler()` and `QMLSampler()` are exact and run on JAX.  Any other one
+            is honoured: QML's parameter-shift rule runs on it, and a warning says so.
+        options: Default options, returned with the result.
+        pass_manager: Transpiles the circuits for a sampler that is not exact.  Exact gradients do
+            not depend on it.
+
+    Raises:
+        ValueError: From ``run``, as QML's: lengths or parameters do not fit.
+        UnsupportedCircuitError: From ``job.result()``, for a circuit with a measurement in its
+            middle, a reset, or control flow.
+
+    Example:
+        >>> from qiskit import QuantumCircuit
+        >>> from qiskit.circuit import Parameter
+        >>> circuit = QuantumCircuit(1)
+        >>> _ = circuit.ry(Parameter("t"), 0)
+        >>> circuit.measure_all()
+        >>> job = JaxSamplerGradient().run([circuit], [[0.5]])
+        >>> {k: round(p, 6) for k, p in job.result().gradients[0][0].items()}  # ∓ sin(t)/2
+        {0: -0.239713, 1: 0.239713}
+    """
+
+    def __init__(
+        self,
+        sampler: BaseSamplerV2 | None = None,
+        options: Options | dict[str, Any] | None = None,
+        pass_manager: BasePassManager | None = None,
+    ) -> None:
+        super().__init__(
+            JaxSampler() if sampler is None else sampler,
+            options=options,
+            pass_manager=pass_manager,
+        )
+        self._honouring: ParamShiftSamplerGradient | None = None
+        if not is_exact_sampler(sampler):
+            warn_not_jax("JaxSamplerGradient", sampler, ParamShiftSamplerGradient, "no sampler")
+            self._honouring = ParamShiftSamplerGradient(sampler, pass_manager=pass_manager)
+
+    def _run(
+        self,
+        circuits: Sequence[QuantumCircuit],
+        parameter_values: Sequence[Sequence[float]],
+        parameters: Sequence[Sequence[Parameter]],
+        **options: Any,
+    ) -> SamplerGradientResult:
+        if self._honouring is not None:
+            return self._honouring._run(circuits, parameter_values, parameters, **options)
+        gradients: list[Any] = [None] * len(circuits)
+        for group in group_circuits(circuits):
+            needed, places = requested_columns(group, circuits, parameters)
+            rows, row = unique_rows(table(parameter_values[member] for member in group.members))
+            jacobian = _jacobian(group, rows, needed)
+            for member, point, chosen in zip(group.members, row, places, strict=True):
+                gradients[member] = [
+                    dict(enumerate(derivatives)) for derivatives in jacobian[point, chosen].tolist()
+                ]
+        return SamplerGradientResult(
+            gradients=gradients,
+            metadata=[[{"parameters": some}] for some in parameters],
+            options=Options(**options),
+        )
+
+    def _get_local_options(self, options: dict[str, Any]) -> Options:
+        return merge_options(self._sampler, options)
+
+
+def _jacobian(
+    group: CircuitGroup, rows: NDArray[np.float64], columns: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return the derivatives of all outcomes, shape (rows, columns, outcomes)."""
+    if not columns:
+        return np.zeros((len(rows), 0, 0))
+    evaluator = row_evaluator(
+        (group.key, "outcomes"),
+        lambda: RowEvaluator(group.circuit, _outcomes(group.circuit)),
+    )
+    return np.ascontiguousarray(evaluator.jacobian(rows, columns).swapaxes(1, 2))
+
+
+def _outcomes(circuit: QuantumCircuit) -> Probabilities:
+    """Return the measurement of the one register QML's gradients look at, or of all bits."""
+    named = {register.name: register for register in circuit.cregs}
+    register = named.get("meas", named.get("c"))
+    if register is None:
+        return Probabilities()
+    return Probabilities(bits=tuple(circuit.find_bit(bit).index for bit in register))
