@@ -4,6 +4,7 @@ This is the third opinion of `jaxqnn.verify` and of `jaxqnn check`. It shares no
 engine: a circuit is bound with numbers, run by Qiskit, and read out from its 2**n amplitudes.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ FloatArray = NDArray[np.float64]
 # are absolute. The smaller ones serve parameters near the edge of an expression's domain.
 _STEPS = (8e-3, 5e-4, 3e-5)
 _LEVELS = 4
+
+RANGES = ((-math.pi, math.pi), (0.05, 0.95))
+"""Where parameter values are drawn: all angles; else where roots, logarithms, arcs have a value."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,20 @@ def bind(
     return circuit.assign_parameters(
         {parameter: float(value) for parameter, value in zip(parameters, values, strict=True)}
     )
+
+
+def has_values(
+    circuit: QuantumCircuit,
+    parameters: Sequence[Parameter],
+    values: Sequence[float] | FloatArray,
+) -> bool:
+    """Whether every gate angle is a finite real number at a point."""
+    try:
+        bound = bind(circuit, parameters, values)
+    except Exception:  # a complex angle, a division by zero: Qiskit's error for it varies
+        return False
+    angles = [p for op in bound.data for p in op.operation.params if isinstance(p, float)]
+    return bool(np.all(np.isfinite(angles)))
 
 
 def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, dict[int, int]]:

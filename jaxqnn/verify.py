@@ -10,7 +10,14 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
 
 from .errors import JaxQNNError
-from .reference import Derivative, Reference, bind, central_difference, network_reference
+from .reference import (
+    RANGES,
+    Derivative,
+    Reference,
+    central_difference,
+    has_values,
+    network_reference,
+)
 from .report import Difference, Quantity, Side, VerifyReport
 
 FloatArray = NDArray[np.float64]
@@ -294,7 +301,7 @@ def _data(
     rng = np.random.default_rng(seed)
     unit_inputs = rng.uniform(size=(samples, qnn.num_inputs))
     unit_weights = rng.uniform(size=qnn.num_weights)
-    for low, high in ((-math.pi, math.pi), (0.05, 0.95)):
+    for low, high in RANGES:
         inputs, chosen = low + (high - low) * unit_inputs, low + (high - low) * unit_weights
         if input_data is not None:
             inputs = np.asarray(input_data, dtype=float)
@@ -302,7 +309,9 @@ def _data(
         if weights is not None:
             chosen = np.asarray(weights, dtype=float).reshape(-1)
         _check_widths(qnn, inputs, chosen)
-        if _has_values(qnn, inputs, chosen):
+        parameters = (*(qnn.input_params or ()), *(qnn.weight_params or ()))
+        rows = inputs.reshape(-1, qnn.num_inputs) if qnn.num_inputs else np.empty((1, 0))
+        if all(has_values(qnn.circuit, parameters, [*row, *chosen]) for row in rows):
             break
     return (inputs if qnn.num_inputs else None, chosen if qnn.num_weights else None)
 
@@ -317,20 +326,6 @@ def _check_widths(qnn: EstimatorQNN | SamplerQNN, inputs: FloatArray, weights: F
         raise JaxQNNError(
             f"weights has {weights.size} entries, but the network has {qnn.num_weights} weights."
         )
-
-
-def _has_values(qnn: EstimatorQNN | SamplerQNN, inputs: FloatArray, weights: FloatArray) -> bool:
-    """Whether every gate angle is a finite real number at the given data."""
-    for row in inputs.reshape(-1, qnn.num_inputs) if qnn.num_inputs else [inputs[:0]]:
-        parameters = (*(qnn.input_params or ()), *(qnn.weight_params or ()))
-        try:
-            bound = bind(qnn.circuit, parameters, np.concatenate([row.ravel(), weights]))
-        except Exception:  # a complex angle, a division by zero: Qiskit's error for it varies
-            return False
-        angles = [p for op in bound.data for p in op.operation.params if isinstance(p, float)]
-        if not np.all(np.isfinite(angles)):
-            return False
-    return True
 
 
 def _message(error: Exception) -> str:

@@ -1,0 +1,113 @@
+"""Seconds of `backward`, qiskit-machine-learning's and ours, on one batch."""
+
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from qiskit.circuit.library import real_amplitudes, zz_feature_map
+
+from .. import EstimatorQNN, SamplerQNN
+from ..verify import qml_twin
+from .output import print_table, seconds
+
+Network = Literal["EstimatorQNN", "SamplerQNN"]
+
+NETWORKS: dict[Network, Any] = {"EstimatorQNN": EstimatorQNN, "SamplerQNN": SamplerQNN}
+
+TOLERANCE = 1e-8
+"""QML's exact sampler goes through integer counts, which costs it about 1e-11."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One problem, both libraries; its values compared first."""
+
+    network: Network
+    qubits: int
+    batch: int
+    parameters: int
+    qml_seconds: float
+    first_seconds: float
+    steady_seconds: float
+    max_difference: float
+
+    @property
+    def ratio(self) -> float:
+        """How many of our steady calls fit in one of QML's."""
+        return self.qml_seconds / self.steady_seconds
+
+    @property
+    def passed(self) -> bool:
+        """Whether both libraries computed the same numbers."""
+        return self.max_difference <= TOLERANCE
+
+
+def problem(network: Network, qubits: int) -> EstimatorQNN | SamplerQNN:
+    """The benchmark's network: ZZ feature map, real amplitudes, gradients by all parameters."""
+    feature_map, ansatz = zz_feature_map(qubits, reps=2), real_amplitudes(qubits, reps=3)
+    qnn: EstimatorQNN | SamplerQNN = NETWORKS[network](
+        circuit=feature_map.compose(ansatz),
+        input_params=feature_map.parameters,
+        weight_params=ansatz.parameters,
+        input_gradients=True,
+    )
+    return qnn
+
+
+def time_backward(network: Network, qubits: int, batch: int, repeats: int, seed: int) -> Timing:
+    """Compare, then time, one batch; QML's run once, ours `repeats` times (the median counts)."""
+    qnn = problem(network, qubits)
+    rng = np.random.default_rng(seed)
+    inputs = rng.uniform(-1.0, 1.0, (batch, qnn.num_inputs))
+    weights = rng.uniform(-np.pi, np.pi, qnn.num_weights)
+
+    first, ours = _timed(qnn, inputs, weights)
+    qml, theirs = _timed(qml_twin(qnn), inputs, weights)
+    difference = max(float(np.max(np.abs(ours[i] - theirs[i]))) for i in range(2))
+    steady = [_timed(qnn, inputs, weights)[0] for _ in range(repeats)]
+    return Timing(
+        network,
+        qubits,
+        batch,
+        parameters=qnn.num_inputs + qnn.num_weights,
+        qml_seconds=qml,
+        first_seconds=first,
+        steady_seconds=statistics.median(steady),
+        max_difference=difference,
+    )
+
+
+def print_timings(timings: list[Timing]) -> None:
+    """The table of `demo` and of `bench`."""
+    first = timings[0]
+    print_table(
+        f"Seconds of backward, batch {first.batch}, gradients by inputs and weights",
+        ("network", "qubits", "parameters", "QML", "first call", "steady", "ratio", "difference"),
+        [
+            (
+                timing.network,
+                timing.qubits,
+                timing.parameters,
+                seconds(timing.qml_seconds),
+                seconds(timing.first_seconds),
+                seconds(timing.steady_seconds),
+                f"{timing.ratio:,.0f}x" if timing.passed else "-",
+                f"{timing.max_difference:.0e}" + ("" if timing.passed else " WRONG"),
+            )
+            for timing in timings
+        ],
+    )
+
+
+def timing_json(timing: Timing) -> dict[str, Any]:
+    """A timing with what is derived from it."""
+    return asdict(timing) | {"ratio": timing.ratio, "passed": timing.passed}
+
+
+def _timed(qnn: Any, inputs: Any, weights: Any) -> tuple[float, Any]:
+    """Seconds of one `backward`, and what it returned (NumPy arrays, so it has ended)."""
+    start = time.perf_counter()
+    gradients = qnn.backward(inputs, weights)
+    return time.perf_counter() - start, gradients

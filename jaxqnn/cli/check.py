@@ -1,0 +1,108 @@
+"""`jaxqnn check`: parity of any circuit with Qiskit's `Statevector`."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from qiskit.circuit import QuantumCircuit
+from qiskit.quantum_info import Pauli, Statevector
+
+from .. import expectation, statevector
+from ..reference import (
+    RANGES,
+    FloatArray,
+    Reference,
+    bind,
+    central_difference,
+    has_values,
+    without_measurements,
+)
+
+GRADIENT_TOLERANCE = 1e-7
+"""Central differences are good to about 1e-9; see `jaxqnn.reference`."""
+
+
+@dataclass(frozen=True)
+class CircuitCheck:
+    """Largest distances of one circuit from Qiskit, over a few random parameter values."""
+
+    name: str
+    num_qubits: int
+    num_parameters: int
+    points: int
+    state_error: float
+    expectation_error: float
+    gradient_error: float | None
+    gradient_parameters: tuple[str, ...]
+    passed: bool
+
+
+def check_circuit(
+    circuit: QuantumCircuit, *, points: int, gradients: int, seed: int, atol: float
+) -> CircuitCheck:
+    """Compare state, <Z...Z> and its gradient with Qiskit's, in double precision.
+
+    Args:
+        circuit: Any circuit jaxqnn can run.
+        points: Number of random parameter values; one if the circuit has no parameters.
+        gradients: How many parameters to check the gradient by, at the first point.
+        seed: Seed of the parameter values and of the choice of parameters.
+        atol: Tolerance of state and expectation; the gradient's is at least 1e-7.
+    """
+    rng = np.random.default_rng(seed)
+    values = _draw(circuit, points if circuit.parameters else 1, rng)
+    reference = _z_reference(circuit)
+    with jax.enable_x64(True):
+        states = np.asarray(statevector(circuit)(values))
+        mean = expectation(circuit)
+        means = np.asarray(mean(values))[:, 0]
+        slopes = np.asarray(jax.jacrev(lambda point: mean(point)[0])(values[0]))
+
+    state_errors, mean_errors = [], []
+    for row, state, value in zip(values, states, means, strict=True):
+        exact = Statevector(bind(reference.circuit, reference.parameters, row))
+        state_errors.append(np.max(np.abs(state - exact.data)))
+        mean_errors.append(abs(value - reference.read(exact)[0]))
+
+    count = min(gradients, circuit.num_parameters)
+    chosen = np.sort(rng.choice(circuit.num_parameters, count, replace=False)) if count else []
+    slope_error = None
+    for index in chosen:
+        slope, uncertainty = central_difference(reference, values[0], int(index))
+        error = max(0.0, abs(slopes[index] - slope[0]) - uncertainty[0])
+        slope_error = max(slope_error or 0.0, float(error))
+
+    worst = max(*state_errors, *mean_errors)
+    slope_passed = slope_error is None or slope_error <= max(atol, GRADIENT_TOLERANCE)
+    return CircuitCheck(
+        name=circuit.name,
+        num_qubits=circuit.num_qubits,
+        num_parameters=circuit.num_parameters,
+        points=len(values),
+        state_error=float(max(state_errors)),
+        expectation_error=float(max(mean_errors)),
+        gradient_error=slope_error,
+        gradient_parameters=tuple(circuit.parameters[int(index)].name for index in chosen),
+        passed=bool(worst <= atol and slope_passed),
+    )
+
+
+def _draw(circuit: QuantumCircuit, points: int, rng: np.random.Generator) -> FloatArray:
+    """Parameter values at which every expression of the circuit is a real number."""
+    unit = rng.uniform(size=(points, circuit.num_parameters))
+    values = unit
+    for low, high in RANGES:
+        values = low + (high - low) * unit
+        if all(has_values(circuit, circuit.parameters, row) for row in values):
+            break
+    return values
+
+
+def _z_reference(circuit: QuantumCircuit) -> Reference:
+    unitary, _ = without_measurements(circuit)
+    product = Pauli("Z" * circuit.num_qubits)
+
+    def read(state: Statevector) -> FloatArray:
+        return np.array([np.real(state.expectation_value(product))])
+
+    return Reference(unitary, tuple(circuit.parameters), read)

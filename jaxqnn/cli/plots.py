@@ -1,0 +1,88 @@
+"""Pictures of the demo and the benchmark; needs matplotlib."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..reference import FloatArray
+
+if TYPE_CHECKING:
+    from .bench import Timing
+    from .training import Training
+
+_CLASS_COLOURS = ("#c2410c", "#1d4ed8")
+_GRID = {"color": "0.9", "linewidth": 0.8}
+
+
+def plot_training(result: "Training", file: Path) -> None:
+    """Loss, accuracy and decision boundary of a training run, side by side."""
+    figure, (loss, accuracy, plane) = _figure(3)
+    steps = range(len(result.losses))
+    loss.plot(steps, result.losses, color="0.2")
+    loss.set(title="Training loss", xlabel="step", ylabel="cross-entropy")
+
+    accuracy.plot(steps, result.train_accuracies, color="0.6", label="train")
+    accuracy.plot(steps, result.test_accuracies, color="0.1", label="test")
+    accuracy.set(title="Accuracy", xlabel="step", ylabel="fraction right", ylim=(0.4, 1.02))
+    accuracy.legend(frameon=False, loc="lower right")
+
+    _plot_boundary(figure, plane, result)
+    _save(figure, file)
+
+
+def _plot_boundary(figure: Any, plane: Any, result: "Training") -> None:
+    xs, ys, values = result.landscape
+    shades = plane.contourf(
+        xs, ys, values, levels=21, cmap="RdBu", vmin=-1, vmax=1, alpha=0.75, antialiased=True
+    )
+    plane.contour(xs, ys, values, levels=[0.0], colors="k", linewidths=1.2)
+    for label, colour, name in zip((-1, 1), _CLASS_COLOURS, result.classes, strict=True):
+        points: FloatArray = result.test_points[result.test_labels == label]
+        plane.scatter(*points.T, s=16, color=colour, edgecolor="white", linewidth=0.5, label=name)
+    plane.set(
+        title="Decision boundary and test set",
+        xlabel="first principal component",
+        ylabel="second principal component",
+    )
+    plane.legend(frameon=True, loc="best")
+    figure.colorbar(shades, ax=plane, label="network output <ZZ>", ticks=[-1, -0.5, 0, 0.5, 1])
+
+
+def plot_timings(timings: Sequence["Timing"], file: Path) -> None:
+    """Seconds of QML's backward and of ours against the number of qubits, one panel a network."""
+    kinds = list(dict.fromkeys(timing.network for timing in timings))
+    figure, axes = _figure(len(kinds))
+    for panel, kind in zip(axes, kinds, strict=True):
+        rows = [timing for timing in timings if timing.network == kind]
+        qubits = [row.qubits for row in rows]
+        curves = (
+            ("QML, parameter shift", [row.qml_seconds for row in rows], "0.5", "s"),
+            ("jaxqnn, first call", [row.first_seconds for row in rows], "#93c5fd", "^"),
+            ("jaxqnn, steady", [row.steady_seconds for row in rows], "#1d4ed8", "o"),
+        )
+        for label, times, colour, marker in curves:
+            panel.semilogy(qubits, times, marker=marker, color=colour, label=label)
+        panel.set(
+            title=f"{kind}.backward, batch {rows[0].batch}",
+            xlabel="qubits",
+            ylabel="seconds",
+            xticks=qubits,
+        )
+        panel.legend(frameon=False)
+    _save(figure, file)
+
+
+def _figure(panels: int) -> tuple[Any, Sequence[Any]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * panels + 0.8, 3.9), layout="constrained", dpi=150)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    for panel in axes:
+        panel.grid(**_GRID)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _save(figure: Any, file: Path) -> None:
+    figure.savefig(file)
