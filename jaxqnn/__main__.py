@@ -1,6 +1,6 @@
 """`python -m jaxqnn`, the same as the command `jaxqnn`."""
 
-from .cli import main
+from jaxqnn.cli import main
 
 if __name__ == "__main__":
     main()

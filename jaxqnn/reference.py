@@ -15,7 +15,7 @@ from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp, Statevector
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 
-from .errors import JaxQNNError, UnsupportedCircuitError
+from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
 
 FloatArray = NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
 
-from .errors import JaxQNNError
-from .reference import (
+from jaxqnn.errors import JaxQNNError
+from jaxqnn.reference import (
     RANGES,
     Derivative,
     Reference,
@@ -18,7 +18,7 @@ from .reference import (
     has_values,
     network_reference,
 )
-from .report import Difference, Quantity, Side, VerifyReport
+from jaxqnn.report import Difference, Quantity, Side, VerifyReport
 
 FloatArray = NDArray[np.float64]
 

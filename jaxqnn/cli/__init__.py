@@ -1,5 +1,5 @@
 """The command line. Nothing else in the package imports it."""
 
-from .app import main
+from jaxqnn.cli.app import main
 
 __all__ = ["main"]

@@ -7,12 +7,21 @@ from typing import Annotated
 
 import typer
 
-from ..errors import JaxQNNError
-from .bench import NETWORKS, print_timings, time_backward, timing_json
-from .check import CircuitCheck, check_circuit
-from .files import load
-from .output import FAILED, REFUSED, print_json, print_table, progress, refusals, require_plotting
-from .plots import plot_timings
+from jaxqnn.cli.bench import NETWORKS, print_timings, time_backward, timing_json
+from jaxqnn.cli.check import CircuitCheck, check_circuit
+from jaxqnn.cli.files import load
+from jaxqnn.cli.info import describe, print_info
+from jaxqnn.cli.output import (
+    FAILED,
+    REFUSED,
+    print_json,
+    print_table,
+    progress,
+    refusals,
+    require_plotting,
+)
+from jaxqnn.cli.plots import plot_timings
+from jaxqnn.errors import JaxQNNError
 
 app = typer.Typer(
     name="jaxqnn",
@@ -76,7 +85,7 @@ def demo(
     Every value is compared with Qiskit's. Takes about half a minute, of which QML's own backward
     passes take most.
     """
-    from .demo import run_demo  # optax and scikit-learn, which only this command needs
+    from jaxqnn.cli.demo import run_demo  # optax and scikit-learn, which only this command needs
 
     with refusals():
         require_plotting(plot)
@@ -140,6 +149,28 @@ def check(
     for entry in refused:
         typer.echo(f"jaxqnn: circuit {entry['name']!r}: {entry['error']}", err=True)
     raise typer.Exit(FAILED if failed else REFUSED if refused else 0)
+
+
+@app.command()
+def info(
+    file: CircuitFile,
+    as_json: Json = False,
+    batch: Annotated[int, typer.Option(min=1, help="Samples whose gradient is to fit.")] = 1,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show the whole program, however long.")
+    ] = False,
+) -> None:
+    """Show what a circuit lowers to: qubits, parameters, layers, memory.
+
+    Nothing is run or allocated, so circuits too large for this machine can be asked about.
+    """
+    with refusals():
+        found = [describe(circuit, batch) for circuit in load(file)]
+    if as_json:
+        print_json({"circuits": [asdict(entry) for entry in found]})
+    else:
+        for entry in found:
+            print_info(entry, full=full)
 
 
 @app.command()

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 
-from .. import EstimatorQNN, SamplerQNN
-from ..verify import qml_twin
-from .output import print_table, seconds
+from jaxqnn import EstimatorQNN, SamplerQNN
+from jaxqnn.cli.output import print_table, seconds
+from jaxqnn.verify import qml_twin
 
 Network = Literal["EstimatorQNN", "SamplerQNN"]
 

@@ -1,5 +1,6 @@
 """`jaxqnn check`: parity of any circuit with Qiskit's `Statevector`."""
 
+import os
 from dataclasses import dataclass
 
 import jax
@@ -7,8 +8,10 @@ import numpy as np
 from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import Pauli, Statevector
 
-from .. import expectation, statevector
-from ..reference import (
+from jaxqnn import expectation, statevector
+from jaxqnn.cli.output import size
+from jaxqnn.errors import JaxQNNError
+from jaxqnn.reference import (
     RANGES,
     FloatArray,
     Reference,
@@ -17,6 +20,8 @@ from ..reference import (
     has_values,
     without_measurements,
 )
+
+_STATES = 8
 
 GRADIENT_TOLERANCE = 1e-7
 """Central differences are good to about 1e-9; see `jaxqnn.reference`."""
@@ -49,6 +54,7 @@ def check_circuit(
         seed: Seed of the parameter values and of the choice of parameters.
         atol: Tolerance of state and expectation; the gradient's is at least 1e-7.
     """
+    _check_memory(circuit)
     rng = np.random.default_rng(seed)
     values = _draw(circuit, points if circuit.parameters else 1, rng)
     reference = _z_reference(circuit)
@@ -85,6 +91,17 @@ def check_circuit(
         gradient_parameters=tuple(circuit.parameters[int(index)].name for index in chosen),
         passed=bool(worst <= atol and slope_passed),
     )
+
+
+def _check_memory(circuit: QuantumCircuit) -> None:
+    """Refuse what Qiskit's dense state, some copies of it and ours cannot fit in."""
+    needed = _STATES * 16 * 2**circuit.num_qubits
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > physical:
+        raise JaxQNNError(
+            f"Checking {circuit.num_qubits} qubits needs about {size(needed)}, and this machine "
+            f"has {size(physical)}. `jaxqnn info` shows what it lowers to without running it."
+        )
 
 
 def _draw(circuit: QuantumCircuit, points: int, rng: np.random.Generator) -> FloatArray:

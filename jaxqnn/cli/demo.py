@@ -7,11 +7,11 @@ from typing import Any
 
 import typer
 
-from .bench import Timing, print_timings, time_backward, timing_json
-from .networks import NetworkRow, network_rows
-from .output import print_json, print_table, progress, seconds, stdout
-from .plots import plot_training
-from .training import Training, train
+from jaxqnn.cli.bench import Timing, print_timings, time_backward, timing_json
+from jaxqnn.cli.networks import NetworkRow, network_rows
+from jaxqnn.cli.output import print_json, print_table, progress, seconds, stdout
+from jaxqnn.cli.plots import plot_training
+from jaxqnn.cli.training import Training, train
 
 _QUBITS, _BATCH, _REPEATS = 4, 16, 20
 _REPORTED_STEPS = 6

@@ -7,7 +7,7 @@ from pathlib import Path
 from qiskit import qasm2, qasm3, qpy
 from qiskit.circuit import QuantumCircuit
 
-from ..errors import JaxQNNError
+from jaxqnn.errors import JaxQNNError
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _VERSION = re.compile(r"^\s*OPENQASM\s+(\d+)", re.MULTILINE)

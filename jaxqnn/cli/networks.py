@@ -7,7 +7,7 @@ import numpy as np
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
-from .. import EstimatorQNN, SamplerQNN, verify
+from jaxqnn import EstimatorQNN, SamplerQNN, verify
 
 Shape = tuple[int, ...]
 

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from ..errors import JaxQNNError
+from jaxqnn.errors import JaxQNNError
 
 OK, FAILED, REFUSED = 0, 1, 2
 """Exit codes: all is well, a check failed, the request cannot be carried out."""
@@ -115,8 +115,8 @@ def seconds(value: float) -> str:
 
 def size(count: float) -> str:
     """A number of bytes with a unit that suits it."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
-    return f"{count:.1f} PiB"
+    return f"{count:.1f} EiB"

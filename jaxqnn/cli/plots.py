@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..reference import FloatArray
+from jaxqnn.reference import FloatArray
 
 if TYPE_CHECKING:
-    from .bench import Timing
-    from .training import Training
+    from jaxqnn.cli.bench import Timing
+    from jaxqnn.cli.training import Training
 
 _CLASS_COLOURS = ("#c2410c", "#1d4ed8")
 _GRID = {"color": "0.9", "linewidth": 0.8}

@@ -17,8 +17,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from .. import EstimatorQNN
-from .output import Advance
+from jaxqnn import EstimatorQNN
+from jaxqnn.cli.output import Advance
 
 FloatArray = NDArray[np.float64]
 Landscape = tuple[FloatArray, FloatArray, FloatArray]

@@ -1,0 +1,251 @@
+"""The command line, as a user calls it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import pytest
+from qiskit import qasm2, qasm3, qpy
+from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.circuit.library import real_amplitudes
+from typer.testing import CliRunner
+
+from jaxqnn.cli.app import app
+from jaxqnn.cli.files import load
+from jaxqnn.cli.output import seconds, size
+from jaxqnn.errors import JaxQNNError
+
+
+def run(*arguments: str | Path, code: int = 0) -> str:
+    """Standard output of a command, whose exit code must be `code`."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result.stdout if code == 0 else result.output
+
+
+def run_json(*arguments: str | Path, code: int = 0) -> Any:
+    return json.loads(run(*arguments, "--json", code=code))
+
+
+def save(file: Path, circuits: Sequence[QuantumCircuit]) -> Path:
+    with file.open("wb") as stream:
+        qpy.dump(list(circuits), stream)
+    return file
+
+
+@pytest.fixture
+def bell() -> QuantumCircuit:
+    circuit = QuantumCircuit(2, 2, name="bell")
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure([0, 1], [0, 1])
+    return circuit
+
+
+@pytest.fixture
+def rotation() -> QuantumCircuit:
+    circuit = QuantumCircuit(2, name="rotation")
+    theta = Parameter("theta")
+    circuit.ry(theta, 0)
+    circuit.crx(2 * theta, 0, 1)
+    return circuit
+
+
+@pytest.fixture
+def midway() -> QuantumCircuit:
+    circuit = QuantumCircuit(1, 1, name="midway")
+    circuit.measure(0, 0)
+    circuit.x(0)
+    return circuit
+
+
+def test_help_names_the_commands_and_the_exit_codes() -> None:
+    text = run("--help")
+    for word in ("demo", "check", "info", "bench", "Exit codes"):
+        assert word in text
+
+
+def test_version() -> None:
+    assert run("--version").startswith("jaxqnn ")
+
+
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "jaxqnn", "--version"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout.startswith(b"jaxqnn")
+
+
+def test_importing_the_library_imports_no_command_line() -> None:
+    code = "import sys, jaxqnn; print(*{m.split('.')[0] for m in sys.modules})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"typer", "rich", "optax", "matplotlib", "torch"} & set(loaded)
+
+
+def test_check_takes_several_circuits(
+    tmp_path: Path, bell: QuantumCircuit, rotation: QuantumCircuit
+) -> None:
+    report = run_json("check", save(tmp_path / "two.qpy", [bell, rotation]))
+    assert report["passed"]
+    assert [entry["name"] for entry in report["circuits"]] == ["bell", "rotation"]
+    assert report["circuits"][0]["gradient_error"] is None
+    assert report["circuits"][1]["gradient_parameters"] == ["theta"]
+    assert report["circuits"][1]["gradient_error"] < 1e-9
+
+
+def test_check_reads_both_openqasm_versions(
+    tmp_path: Path, bell: QuantumCircuit, rotation: QuantumCircuit
+) -> None:
+    two, three = tmp_path / "two.qasm", tmp_path / "three.qasm"
+    qasm2.dump(bell, two)
+    three.write_text("// a comment first\n" + qasm3.dumps(rotation))
+    assert "ok" in run("check", two)
+    assert "ok" in run("check", three)
+    assert load(three)[0].num_parameters == 1
+
+
+def test_check_reads_openqasm_with_qiskits_older_gates(tmp_path: Path) -> None:
+    file = tmp_path / "old.qasm"
+    file.write_text('OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; rzz(0.3) q[0], q[1]; sx q[0];')
+    assert run_json("check", file)["passed"]
+
+
+def test_check_fails_with_code_1(tmp_path: Path) -> None:
+    file = save(tmp_path / "deep.qpy", [real_amplitudes(4, reps=5)])
+    assert "FAILED" in run("check", file, "--atol", "0", code=1)
+
+
+def test_check_names_what_it_does_not_support(
+    tmp_path: Path, bell: QuantumCircuit, midway: QuantumCircuit
+) -> None:
+    text = run("check", save(tmp_path / "some.qpy", [bell, midway]), code=2)
+    assert "bell" in text
+    assert "circuit 'midway': Instruction" in text
+
+
+def test_check_refuses_what_does_not_fit(tmp_path: Path) -> None:
+    wide = QuantumCircuit(60)
+    wide.h(range(60))
+    assert "needs about 128.0 EiB" in run("check", save(tmp_path / "w.qpy", [wide]), code=2)
+
+
+@pytest.mark.parametrize("command", ["check", "info"])
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("bad.qasm", b"OPENQASM 2.0;\nnonsense q;", "cannot be read"),
+        ("bad3.qasm", b"OPENQASM 3.0;\nnonsense q;", "cannot be read"),
+        ("bad.qpy", b"QISKIT but not quite", "cannot be read"),
+        ("circuit.py", b"raise SystemExit(7)", "no known ending"),
+    ],
+)
+def test_unreadable_files_are_refused(
+    tmp_path: Path, command: str, name: str, content: bytes, told: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    assert told in run(command, file, code=2)
+
+
+def test_a_missing_file_is_wrong_usage() -> None:
+    run("check", "nowhere.qpy", code=2)
+
+
+def test_an_empty_file_of_circuits_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JaxQNNError, match="no circuit"):
+        load(save(tmp_path / "empty.qpy", []))
+
+
+def test_info_shows_the_program(tmp_path: Path, rotation: QuantumCircuit) -> None:
+    file = save(tmp_path / "r.qpy", [rotation])
+    text = run("info", file)
+    for word in ("rotation", "theta", "layers", "one state", "program on 2 qubits"):
+        assert word in text
+    (entry,) = run_json("info", file, "--batch", "8")["circuits"]
+    assert entry["qubits"] == 2
+    assert entry["parameters"] == ["theta"]
+    assert entry["state_bytes"] == 4 * 16
+    assert entry["batch"] == 8
+
+
+def test_info_cuts_long_programs_short(tmp_path: Path) -> None:
+    file = save(tmp_path / "long.qpy", [real_amplitudes(12, reps=12)])
+    short, full = run("info", file), run("info", file, "--full")
+    assert "shown by --full" in short
+    assert len(full.splitlines()) > len(short.splitlines())
+
+
+def test_info_takes_circuits_too_wide_to_run(tmp_path: Path) -> None:
+    file = save(tmp_path / "wide.qpy", [real_amplitudes(40, reps=1)])
+    (entry,) = run_json("info", file)["circuits"]
+    assert entry["state_bytes"] == 2**40 * 16
+    assert "TiB" in run("info", file)
+
+
+def test_info_names_what_it_does_not_support(tmp_path: Path, midway: QuantumCircuit) -> None:
+    assert "midway" not in run("info", save(tmp_path / "m.qpy", [midway]), code=2).splitlines()[0]
+
+
+def test_bench_compares_times_and_plots(tmp_path: Path) -> None:
+    picture = tmp_path / "times.png"
+    report = run_json("bench", "--qubits", "2", "--batch", "2", "--plot", picture)
+    assert [timing["network"] for timing in report["timings"]] == ["EstimatorQNN", "SamplerQNN"]
+    for timing in report["timings"]:
+        assert timing["passed"]
+        assert timing["ratio"] > 1
+    assert_picture(picture)
+
+
+def test_plot_is_refused_before_any_work(tmp_path: Path) -> None:
+    assert ".png" in run("bench", "--plot", tmp_path / "times.doc", code=2)
+    assert "no directory" in run("demo", "--plot", tmp_path / "no" / "a.png", code=2)
+
+
+@pytest.mark.slow
+def test_the_demo_runs_to_its_end(tmp_path: Path) -> None:
+    picture = tmp_path / "demo.png"
+    report = run_json("demo", "--plot", picture)
+    assert report["passed"]
+    assert [row["input_gradient"] for row in report["networks"]] == [
+        None,
+        [1, 1, 1],
+        None,
+        [1, 4, 2],
+        [1, 2, 2],
+    ]
+    training = report["training"]
+    assert training["losses"][-1] < training["losses"][0] / 2
+    assert training["test_accuracies"][-1] > 0.9
+    assert all(timing["ratio"] > 100 for timing in report["timings"])
+    assert report["seconds"] < 90
+    assert_picture(picture)
+
+
+@pytest.mark.slow
+def test_the_demo_is_plain_text_when_piped() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxqnn", "demo", "--steps", "3"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+    for word in ("(1, 4, 2)", "test accuracy", "ratio", "All values agree with Qiskit's."):
+        assert word in done.stdout
+
+
+def assert_picture(file: Path) -> None:
+    """The file is a picture, and not of one colour."""
+    pixels = matplotlib.image.imread(file)
+    assert pixels.shape[0] > 300
+    assert pixels[..., :3].std() > 0.01
+
+
+def test_units() -> None:
+    assert [seconds(t) for t in (2.5e-5, 0.0042, 3.0)] == ["25 us", "4.20 ms", "3.00 s"]
+    assert [size(b) for b in (16, 2**14, 2**44)] == ["16 B", "16.0 KiB", "16.0 TiB"]
