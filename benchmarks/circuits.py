@@ -111,7 +111,7 @@ def reuploading(num_qubits: int) -> ParameterizedCircuit:
 
 
 def excitation(num_qubits: int) -> ParameterizedCircuit:
-    """Return an angle embedding and the excitation-preserving ansatz (RXX and RYY pairs)."""
+    """Return an angle embedding and the excitation-preserving ansatz (XX+YY rotations)."""
     return _after_angle_embedding(
         excitation_preserving(num_qubits, reps=2, entanglement="linear").decompose("Interaction")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from rich.console import Group
@@ -24,7 +25,7 @@ class Rows(NamedTuple):
 
 def seconds(value: float | None) -> str:
     """Return a time with three significant digits and a fitting unit."""
-    if value is None:
+    if value is None or math.isnan(value):
         return "-"
     for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if value >= scale:
@@ -39,7 +40,9 @@ def megabytes(value: int | None) -> str:
 
 def ratio(value: float | None) -> str:
     """Return a ratio with two significant digits or more."""
-    return "-" if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def of_problem(result: Result) -> Rows:

@@ -17,7 +17,9 @@ from qiskit.circuit import Parameter, ParameterExpression
 from .problems import Problem
 
 CONSTANT_GATES = frozenset(["h", "x", "y", "z", "s", "sdg", "t", "tdg", "sx", "cx", "cz", "swap"])
-ANGLE_GATES = frozenset(["rx", "ry", "rz", "p", "cp", "crx", "cry", "crz", "rxx", "ryy", "rzz"])
+ANGLE_GATES = frozenset(
+    ["rx", "ry", "rz", "p", "cp", "crx", "cry", "crz", "rxx", "ryy", "rzz", "xx_plus_yy"]
+)
 
 
 class Op(NamedTuple):
@@ -102,6 +104,8 @@ def _read_gates(circuit: QuantumCircuit) -> tuple[list[Op], list[Any]]:
         if name in CONSTANT_GATES:
             ops.append(Op(name, qubits))
         elif name in ANGLE_GATES:
+            if name == "xx_plus_yy" and instruction.operation.params[1] != 0:
+                raise ValueError(f"Instruction {index} ({name!r}) has a phase beta; use beta = 0.")
             # A phase is an RZ up to a global phase, which no output here can see.
             ops.append(Op("rz" if name == "p" else name, qubits, len(angles)))
             angles.append(instruction.operation.params[0])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+import jaxqnn
+
 from ..problems import Problem
 from . import Gradient
 from .ours import network
@@ -15,8 +17,12 @@ def why_not(problem: Problem) -> str | None:
 
 
 def build(problem: Problem) -> Gradient:
+    """Return the loss's gradient of the problem's network."""
+    return loss_gradient(problem, network(problem))
+
+
+def loss_gradient(problem: Problem, qnn: jaxqnn.EstimatorQNN) -> Gradient:
     """Return one `vjp` and its pullback of the loss's slope."""
-    qnn = network(problem)
     targets = problem.targets[:, None]
 
     def step(inputs: np.ndarray, weights: np.ndarray) -> tuple[None, np.ndarray]:

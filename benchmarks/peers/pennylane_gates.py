@@ -39,6 +39,8 @@ def apply_op(op: Op, angle: Any, num_qubits: int) -> qml.operation.Operator:
     wires = [num_qubits - 1 - qubit for qubit in op.qubits]
     if op.name in ("sdg", "tdg"):
         return qml.adjoint(GATES[op.name[0]](wires=wires))
+    if op.name == "xx_plus_yy":
+        return qml.IsingXY(-angle, wires=wires)
     return GATES[op.name](wires=wires) if op.angle is None else GATES[op.name](angle, wires=wires)
 
 

@@ -29,6 +29,11 @@ GATES = {
 }
 
 
+def xx_plus_yy(angle: Any) -> Any:
+    """Return Qiskit's XX+YY rotation."""
+    return qujax.gates.ISWAP(-angle)
+
+
 def why_not(problem: Problem) -> str | None:
     """Do every problem."""
 
@@ -38,7 +43,7 @@ def build(problem: Problem) -> Gradient:
     num_qubits, ops, table = translate(problem)
     # qujax's first qubit is the most significant bit, and its angles are in units of pi.
     state = qujax.get_params_to_statetensor_func(
-        [GATES[op.name] for op in ops],
+        [xx_plus_yy if op.name == "xx_plus_yy" else GATES[op.name] for op in ops],
         [[num_qubits - 1 - qubit for qubit in op.qubits] for op in ops],
         [[] if op.angle is None else [op.angle] for op in ops],
         num_qubits,

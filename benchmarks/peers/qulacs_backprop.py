@@ -91,6 +91,10 @@ def _add(circuit: ParametricQuantumCircuit, op: Op) -> list[tuple[int, float]]:
         axis = AXES[op.name[-1]]
         circuit.add_parametric_multi_Pauli_rotation_gate(pair, [axis, axis], 0.0)
         return [(op.angle, -1.0)]
+    if op.name == "xx_plus_yy":
+        circuit.add_parametric_multi_Pauli_rotation_gate(pair, [X, X], 0.0)
+        circuit.add_parametric_multi_Pauli_rotation_gate(pair, [Y, Y], 0.0)
+        return [(op.angle, -0.5), (op.angle, -0.5)]
     # A controlled rotation is half of the rotation, and half of it back where the control is 1.
     axis = AXES["z" if op.name == "cp" else op.name[-1]]
     control, target = pair

@@ -41,6 +41,8 @@ def build(problem: Problem) -> Gradient:
             qubits = [num_qubits - 1 - qubit for qubit in op.qubits]
             if op.name == "sx":
                 circuit.rx(*qubits, theta=jnp.pi / 2)
+            elif op.name == "xx_plus_yy":
+                circuit.iswap(*qubits, theta=-theta[op.angle] / jnp.pi)
             elif op.angle is None:
                 getattr(circuit, GATES[op.name])(*qubits)
             else:

@@ -1,0 +1,179 @@
+"""jaxqnn on the CPU against jaxqnn on a GPU: `python -m benchmarks.gpu --help`.
+
+Every GPU value is compared with the CPU's float64 before its time is taken. Without a GPU nothing
+is measured and the exit status is 2.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import numpy as np
+import typer
+from rich.console import Console
+
+from . import tables
+from .peers import Gradient
+from .peers.ours import network
+from .peers.ours_vjp import loss_gradient
+from .problems import Problem
+from .results import machine
+
+console = Console(width=None if sys.stdout.isatty() else 160)
+
+PROBLEMS = [
+    *(Problem("z_product", n, batch) for n in (4, 8) for batch in (1, 64, 4096)),
+    *(Problem("z_product", n, batch) for n in (12, 16) for batch in (1, 16, 256)),
+    *(Problem("z_product", 20, batch) for batch in (1, 16)),
+    *(Problem("z_product", n, 1) for n in (22, 24, 26)),
+    *(Problem("z_each", n, batch) for n, batch in ((8, 4096), (16, 16))),
+    *(Problem("parity", n, batch) for n, batch in ((8, 4096), (16, 16))),
+    Problem("probabilities", 6, 256),
+    *(Problem("training", n, batch) for n, batch in ((8, 4096), (12, 1024), (16, 64), (20, 8))),
+]
+# What a complex64 state keeps after some tens of layers; float64 must agree to rounding.
+TOLERANCE = {"double": 1e-9, "single": 2e-3}
+
+
+class Run(NamedTuple):
+    """One network on one device."""
+
+    device: str
+    precision: str
+    first_s: float
+    steady_s: float
+    error: float | None
+
+
+def main(
+    keys: Annotated[
+        list[str] | None, typer.Argument(help="Problems, such as z_product/zz_real/12q/b16.")
+    ] = None,
+    max_qubits: Annotated[int, typer.Option(help="Leave out larger problems.")] = 26,
+    max_cpu_qubits: Annotated[
+        int, typer.Option(help="Larger problems run on the GPU alone, their values unchecked.")
+    ] = 24,
+    measure: Annotated[float, typer.Option(help="Seconds of steady calls a point.")] = 2.0,
+    output: Annotated[Path, typer.Option(help="Folder for gpu.json and gpu.md.")] = Path(
+        "benchmarks/results"
+    ),
+) -> None:
+    """Check the GPU's gradients against the CPU's, then time both."""
+    gpu = find_gpu()
+    if gpu is None:
+        console.print(
+            f"No GPU: JAX {jax.__version__} sees only {jax.default_backend()}. Nothing was "
+            'measured. With an NVIDIA GPU: pip install -U "jax[cuda13]" (or cuda12).',
+            style="red",
+            markup=False,
+        )
+        raise typer.Exit(2)
+    output.mkdir(parents=True, exist_ok=True)
+    problems = [Problem.from_key(key) for key in keys] if keys else PROBLEMS
+    problems = [problem for problem in problems if problem.qubits <= max_qubits]
+    console.print(f"GPU: {gpu.device_kind}")
+    cells: list[list[str]] = []
+    records: list[dict[str, Any]] = []
+    wrong: list[str] = []
+    for problem in problems:
+        runs = compare(problem, gpu, measure, with_cpu=problem.qubits <= max_cpu_qubits)
+        records.append({"key": problem.key, "runs": [run._asdict() for run in runs]})
+        cells.append(row(problem, runs))
+        console.print("  ".join(cells[-1]))
+        wrong += [
+            f"{problem.title}, {run.precision}: differs from the CPU by {run.error:.1e}"
+            for run in runs
+            if run.error is not None and not run.error <= TOLERANCE[run.precision]
+        ]
+    columns = ["workload", "CPU float64", "CPU float32", "GPU float64", "GPU float32"]
+    columns += ["CPU/GPU float64", "CPU/GPU float32", "error float64", "error float32"]
+    about = {**machine(), "gpu": str(gpu.device_kind), "jax": jax.__version__}
+    rows = tables.Rows(f"Steady time, {about['cpu']} and {about['gpu']}", columns, cells, wrong)
+    console.print(tables.to_rich(rows))
+    document = {"machine": about, "problems": records}
+    (output / "gpu.json").write_text(json.dumps(document, indent=1) + "\n")
+    (output / "gpu.md").write_text(tables.to_markdown(rows))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def find_gpu() -> jax.Device | None:
+    """Return JAX's first GPU, or None."""
+    try:
+        return jax.devices("gpu")[0]
+    except RuntimeError:
+        return None
+
+
+def compare(problem: Problem, gpu: jax.Device, measure_s: float, *, with_cpu: bool) -> list[Run]:
+    """Return the runs on both devices in both precisions.
+
+    A run whose values are wrong is not timed: its times are NaN.
+    """
+    devices = [("cpu", jax.devices("cpu")[0])] * with_cpu + [("gpu", gpu)]
+    reference: list[np.ndarray] | None = None
+    runs = []
+    for name, device in devices:
+        for precision in ("double", "single"):
+            started = time.perf_counter()
+            gradient = gradient_on(problem, device, precision)
+            result = gradient(problem.inputs, problem.weights)
+            values = [np.asarray(part) for part in result if part is not None]
+            first = time.perf_counter() - started
+            error = None
+            if reference is not None:
+                pairs = zip(values, reference, strict=True)
+                error = max(float(np.abs(mine - cpu).max(initial=0.0)) for mine, cpu in pairs)
+            elif with_cpu:
+                reference = values
+            is_right = error is None or error <= TOLERANCE[precision]
+            steady = measure(gradient, problem, measure_s) if is_right else float("nan")
+            runs.append(Run(name, precision, first, steady, error))
+    return runs
+
+
+def gradient_on(problem: Problem, device: jax.Device, precision: str) -> Gradient:
+    """Return jaxqnn's gradient on one device."""
+    qnn = network(problem, precision=precision, device=device)
+    return loss_gradient(problem, qnn) if problem.kind == "training" else qnn.backward
+
+
+def measure(gradient: Gradient, problem: Problem, seconds: float) -> float:
+    """Return the median of calls over `seconds`, three at least unless one takes longer.
+
+    The networks return NumPy arrays, so each call ends when the device has finished and the
+    result is on the host.
+    """
+    inputs, weights = problem.inputs, problem.weights
+    times: list[float] = []
+    while sum(times) < seconds or (len(times) < 3 and sum(times) < 10 * seconds):
+        started = time.perf_counter()
+        gradient(inputs, weights)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def row(problem: Problem, runs: list[Run]) -> list[str]:
+    """Return the table's cells of one problem."""
+    found = {(run.device, run.precision): run for run in runs}
+    order = [(device, kind) for device in ("cpu", "gpu") for kind in ("double", "single")]
+    times = [tables.seconds(found[key].steady_s) if key in found else "-" for key in order]
+    gains = [
+        tables.ratio(found["cpu", kind].steady_s / found["gpu", kind].steady_s)
+        if ("cpu", kind) in found
+        else "-"
+        for kind in ("double", "single")
+    ]
+    errors = [found["gpu", kind].error for kind in ("double", "single")]
+    texts = ["unchecked" if error is None else f"{error:.0e}" for error in errors]
+    return [problem.title, *times, *gains, *texts]
+
+
+if __name__ == "__main__":
+    typer.run(main)

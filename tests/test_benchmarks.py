@@ -1,0 +1,196 @@
+"""Every benchmark problem builds, and all peers that are installed compute the same values."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qiskit.quantum_info import SparsePauliOp, Statevector
+
+# The benchmarks are run from the repository and are not part of the installed package.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import plots, tables
+from benchmarks.circuits import FAMILIES
+from benchmarks.peers import PEERS, load, missing
+from benchmarks.problems import KINDS, PROBLEMS, TARGETS, Problem, parity
+from benchmarks.race import Lap, Rules, _disagreements
+from benchmarks.results import Result, from_json, machine, to_json
+from benchmarks.translate import translate
+
+# JAX peers follow the global x64 setting, which tests leave alone: they are checked before every
+# timing by the race itself.
+FLOAT64_PEERS = ["jaxqnn", "jaxqnn-vjp", "qml", "qml-aer", "lightning", "qulacs"]
+SMALLEST = [Problem(kind, 2, 2) for kind in ("z_product", "z_each", "parity", "probabilities")]
+
+
+def outputs(problem: Problem, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the outputs of one sample by Qiskit's Statevector alone."""
+    circuit, input_params, weight_params = problem.parameterized
+    values = dict(zip([*input_params, *weight_params], [*inputs, *weights], strict=True))
+    state = Statevector(circuit.assign_parameters(values))
+    probabilities = state.probabilities()
+    if problem.kind == "probabilities":
+        return probabilities
+    if problem.kind == "parity":
+        classes = [parity(label) for label in range(len(probabilities))]
+        return np.bincount(classes, probabilities, minlength=2)
+    return np.array([state.expectation_value(o).real for o in problem.observables])
+
+
+def differences(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Return central differences of `outputs` for every sample, inputs and weights."""
+    step = 1e-5
+    rows = []
+    for sample in problem.inputs:
+        point = np.concatenate([sample, problem.weights])
+        split = len(sample)
+        columns = []
+        for direction in np.eye(len(point)) * step:
+            up, down = point + direction, point - direction
+            rise = outputs(problem, up[:split], up[split:])
+            columns.append((rise - outputs(problem, down[:split], down[split:])) / (2 * step))
+        rows.append(np.stack(columns, axis=-1))
+    jacobian = np.stack(rows)
+    return jacobian[..., :split], jacobian[..., split:]
+
+
+def build(name: str, problem: Problem) -> tuple[np.ndarray | None, np.ndarray]:
+    install = missing(name)
+    if install is not None:
+        pytest.skip(f"{PEERS[name].title} is not installed: {install}")
+    peer = load(name)
+    reason = peer.why_not(problem)
+    if reason is not None:
+        pytest.skip(reason)
+    inputs, weights = peer.build(problem)(problem.inputs, problem.weights)
+    return inputs, np.asarray(weights)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.key)
+def test_problem_builds_with_all_its_parameters(problem: Problem) -> None:
+    circuit, inputs, weights = problem.parameterized
+    assert circuit.num_qubits == problem.qubits
+    assert set(circuit.parameters) == {*inputs, *weights}
+    assert len(circuit.parameters) == len(inputs) + len(weights)
+    assert problem.inputs.shape == (problem.batch, len(inputs))
+    assert problem.weights.shape == (len(weights),)
+    assert Problem.from_key(problem.key) == problem
+
+
+def test_targets_are_in_the_list_and_cover_every_kind() -> None:
+    assert {target.problem for target in TARGETS} <= set(PROBLEMS)
+    assert {target.problem.kind for target in TARGETS} == set(KINDS)
+    assert {problem.family for problem in PROBLEMS} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("ladders", [True, False])
+def test_translated_angles_equal_qiskits(family: str, ladders: bool) -> None:
+    problem = Problem("z_product", 3, 2, family)
+    circuit, inputs, weights = problem.parameterized
+    values = np.concatenate([problem.inputs[1], problem.weights])
+    bound = circuit.assign_parameters(dict(zip([*inputs, *weights], values, strict=True)))
+    expected = [float(gate.params[0]) for gate in bound.data if gate.params]
+    translation = translate(problem, ladders=ladders)
+    table = translation.table
+    np.testing.assert_allclose(table.angles(values), expected, atol=1e-12)
+    step = 1e-6
+    slopes = [
+        (table.angles(values + e) - table.angles(values - e)) / (2 * step)
+        for e in np.eye(len(values)) * step
+    ]
+    np.testing.assert_allclose(table.jacobian(values).T, slopes, atol=1e-8)
+
+
+@pytest.mark.parametrize("problem", SMALLEST, ids=lambda problem: problem.key)
+@pytest.mark.parametrize("name", FLOAT64_PEERS)
+def test_jacobian_equals_differences_of_qiskits_statevector(name: str, problem: Problem) -> None:
+    inputs, weights = build(name, problem)
+    expected_inputs, expected_weights = differences(problem)
+    np.testing.assert_allclose(inputs, expected_inputs, atol=1e-8)
+    np.testing.assert_allclose(weights, expected_weights, atol=1e-8)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", ["jaxqnn", "lightning", "qulacs"])
+def test_every_family_has_the_right_gradient(name: str, family: str) -> None:
+    problem = Problem("z_product", 3, 1, family)
+    inputs, weights = build(name, problem)
+    expected_inputs, expected_weights = differences(problem)
+    np.testing.assert_allclose(inputs, expected_inputs, atol=1e-8)
+    np.testing.assert_allclose(weights, expected_weights, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", [name for name in FLOAT64_PEERS if name != "jaxqnn"])
+def test_training_gradient_is_that_of_the_loss(name: str) -> None:
+    problem = Problem("training", 2, 3)
+    inputs, gradient = build(name, problem)
+    assert inputs is None
+    values = np.array([outputs(problem, x, problem.weights)[0] for x in problem.inputs])
+    _, jacobian = differences(problem)
+    expected = 2 / problem.batch * ((values - problem.targets) @ jacobian[:, 0])
+    np.testing.assert_allclose(gradient, expected, atol=1e-8)
+
+
+class FakeWorker:
+    def __init__(self, *values: np.ndarray) -> None:
+        self._values = list(values)
+
+    def values(self) -> list[np.ndarray]:
+        return self._values
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [(np.full(3, 1.1), "differs"), (np.full(3, np.nan), "finite"), (np.ones(4), "shapes")],
+)
+def test_peer_with_other_values_is_refused(wrong: np.ndarray, word: str) -> None:
+    workers = {"a": FakeWorker(np.ones(3)), "b": FakeWorker(wrong), "c": FakeWorker(np.ones(3))}
+    laps = {name: Lap(name) for name in workers}
+    found = _disagreements(workers, laps, 1e-7)  # type: ignore[arg-type]  # only .values is read
+    assert list(found) == ["b"]
+    assert word in found["b"]
+
+
+def test_two_peers_that_differ_are_both_refused() -> None:
+    workers = {"a": FakeWorker(np.ones(3)), "b": FakeWorker(np.zeros(3))}
+    found = _disagreements(workers, {n: Lap(n) for n in workers}, 1e-7)  # type: ignore[arg-type]
+    assert set(found) == {"a", "b"}
+
+
+def fake_results() -> list[Result]:
+    laps = [
+        Lap("jaxqnn", steady_s=1e-3, round_s=[1e-3, 1e-3], first_s=1.0, max_error=0.0),
+        Lap("qulacs", steady_s=8e-3, round_s=[7e-3, 9e-3], first_s=0.1, max_error=0.0),
+        Lap("qml").lost("over limit", "no gradient after 1 s"),
+    ]
+    return [Result(target.problem, laps) for target in TARGETS[:2]]
+
+
+def test_ratio_is_best_peer_over_ours() -> None:
+    (first, _) = fake_results()
+    assert first.best_peer is not None
+    assert first.best_peer.peer == "qulacs"
+    assert first.ratio == pytest.approx(8.0)
+
+
+def test_results_survive_json_and_make_tables_and_plots(tmp_path: Path) -> None:
+    results = fake_results()
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(to_json(results, Rules(), machine())))
+    again, _ = from_json(path)
+    assert again == results
+    rows = tables.of_targets(again)
+    assert [cells[-1] for cells in rows.cells] == ["least", "least"]
+    assert "over limit" in tables.to_markdown(tables.of_problem(again[0]))
+    assert tables.to_rich(tables.summary(again)) is not None
+    plots.draw(again, tmp_path / "results.png")
+    assert (tmp_path / "results.png").stat().st_size > 1000
+
+
+def test_default_observable_is_the_product_of_z() -> None:
+    assert Problem("z_product", 3, 1).observables == [SparsePauliOp("ZZZ")]
