@@ -71,10 +71,10 @@ def check_circuit(
         mean_errors.append(abs(value - reference.read(exact)[0]))
 
     count = min(gradients, circuit.num_parameters)
-    chosen = np.sort(rng.choice(circuit.num_parameters, count, replace=False)) if count else []
-    slope_error = None
+    chosen = sorted(rng.permutation(circuit.num_parameters)[:count].tolist())
+    slope_error: float | None = None
     for index in chosen:
-        slope, uncertainty = central_difference(reference, values[0], int(index))
+        slope, uncertainty = central_difference(reference, values[0], index)
         error = max(0.0, abs(slopes[index] - slope[0]) - uncertainty[0])
         slope_error = max(slope_error or 0.0, float(error))
 
@@ -88,7 +88,7 @@ def check_circuit(
         state_error=float(max(state_errors)),
         expectation_error=float(max(mean_errors)),
         gradient_error=slope_error,
-        gradient_parameters=tuple(circuit.parameters[int(index)].name for index in chosen),
+        gradient_parameters=tuple(circuit.parameters[index].name for index in chosen),
         passed=bool(worst <= atol and slope_passed),
     )
 

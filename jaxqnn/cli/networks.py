@@ -7,7 +7,8 @@ import numpy as np
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
 
-from jaxqnn import EstimatorQNN, SamplerQNN, verify
+from jaxqnn import EstimatorQNN, SamplerQNN
+from jaxqnn.verify import verify
 
 Shape = tuple[int, ...]
 
