@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -155,7 +155,7 @@ class TestEstimatorGradient:
             assert gradient.derivative_type is COMPLEX
         assert shift.options.shots == linear.options.shots == 5
         with pytest.raises(ValueError, match="DerivativeType"):
-            jaxqnn.JaxEstimatorGradient(None, None, "real")  # type: ignore[arg-type]
+            jaxqnn.JaxEstimatorGradient(None, None, cast(Any, "real"))
 
     def test_options_travel_as_in_qml(self) -> None:
         arguments = ([rotations()], [ZZ], points(1, 3))

@@ -90,13 +90,13 @@ class ProbabilityArray(ExactProbArray):
 
     def _marginal(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         (outcomes,) = np.nonzero(self._vector)
-        keys = np.zeros_like(outcomes)
+        keys = np.zeros(len(outcomes), dtype=np.int64)
         for bit, place in enumerate(self._mask):
             keys |= ((outcomes >> place) & 1) << bit
         distinct, place_of = np.unique(keys, return_inverse=True)
-        return distinct, np.bincount(
-            place_of, weights=self._vector[outcomes], minlength=len(distinct)
-        )
+        values = np.zeros(len(distinct))
+        np.add.at(values, place_of, self._vector[outcomes])
+        return distinct, values
 
     def _labels(self, keys: NDArray[np.int64]) -> list[str]:
         width = self._num_bits

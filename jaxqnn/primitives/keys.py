@@ -87,8 +87,11 @@ def _operation(operation: Operation, columns: dict[Parameter, int]) -> Hashable:
     if kind in (Gate, Instruction) and operation.definition is not None:
         return _body(operation.definition, columns)
     if getattr(kind, "__module__", "").startswith("qiskit.circuit.library.standard_gates"):
-        control = getattr(operation, "ctrl_state", None)
-        return (kind, control, tuple(_number(value, columns) for value in operation.params))
+        return (
+            kind,
+            getattr(operation, "ctrl_state", None),
+            tuple(_number(value, columns) for value in operation.params),
+        )
     values = tuple(_number(value, columns) for value in getattr(operation, "params", ()))
     return (_Same(operation), values)
 

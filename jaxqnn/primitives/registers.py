@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
+from jaxqnn.errors import UnsupportedCircuitError
+
 
 @dataclass(frozen=True)
 class RegisterReading:
@@ -31,17 +33,25 @@ class Reading:
 def final_measurements(circuit: QuantumCircuit) -> Reading:
     """Return what the circuit's registers read once everything else is done.
 
-    As in Qiskit's `StatevectorSampler`, the last measurement into a bit counts, and only if nothing
-    acts on its qubit afterwards.
+    As in Qiskit's `StatevectorSampler`, the last measurement into a bit counts.
+
+    Raises:
+        UnsupportedCircuitError: If something acts on a qubit after its measurement.
     """
     free_qubits = set(range(circuit.num_qubits))
     free_clbits = set(range(circuit.num_clbits))
     reads: dict[tuple[str, int], int] = {}
-    for instruction in reversed(circuit.data):
+    for index, instruction in reversed([*enumerate(circuit.data)]):
         if instruction.name == "measure":
             location = circuit.find_bit(instruction.clbits[0])
             qubit = circuit.find_bit(instruction.qubits[0]).index
-            if location.index in free_clbits and qubit in free_qubits:
+            if qubit not in free_qubits:
+                raise UnsupportedCircuitError(
+                    f"Instruction {index} ('measure' on qubit {qubit}) is followed by another "
+                    "instruction on its qubit, so there is no exact distribution of one state. "
+                    "Measure at the end, or use Qiskit Aer's sampler for this circuit."
+                )
+            if location.index in free_clbits:
                 reads |= {(register.name, bit): qubit for register, bit in location.registers}
                 free_clbits.remove(location.index)
         elif instruction.name not in ("barrier", "delay"):

@@ -1,0 +1,185 @@
+"""accelerate: the twin of a model gives the same numbers, and what has no twin is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from qiskit.circuit.library import real_amplitudes, zz_feature_map
+from qiskit.primitives import StatevectorEstimator, StatevectorSampler
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_machine_learning.algorithms import (
+    VQC,
+    VQR,
+    NeuralNetworkClassifier,
+    NeuralNetworkRegressor,
+)
+from qiskit_machine_learning.gradients import (
+    DerivativeType,
+    LinCombEstimatorGradient,
+    ParamShiftSamplerGradient,
+    SPSAEstimatorGradient,
+)
+from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
+from qiskit_machine_learning.optimizers import COBYLA
+from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
+
+import jaxqnn
+
+FEATURE_MAP, ANSATZ = zz_feature_map(2, reps=1), real_amplitudes(2, reps=1)
+CIRCUIT: dict[str, Any] = {
+    "circuit": FEATURE_MAP.compose(ANSATZ),
+    "input_params": FEATURE_MAP.parameters,
+    "weight_params": ANSATZ.parameters,
+}
+X = np.random.default_rng(0).uniform(-1, 1, (6, 2))
+Y = np.array([1, -1, 1, 1, -1, -1])
+START = np.full(4, 0.2)
+
+
+def estimator_qnn(**changes: Any) -> EstimatorQNN:
+    return EstimatorQNN(**CIRCUIT, **changes)
+
+
+def sampler_qnn(**changes: Any) -> SamplerQNN:
+    return SamplerQNN(**CIRCUIT, **changes)
+
+
+NETWORKS = {
+    "estimator": lambda: estimator_qnn(estimator=QMLEstimator(), input_gradients=True),
+    "observables": lambda: estimator_qnn(
+        estimator=QMLEstimator(), observables=[SparsePauliOp("XY"), SparsePauliOp("ZI")]
+    ),
+    "default estimator": lambda: estimator_qnn(),
+    "our gradient": lambda: estimator_qnn(gradient=jaxqnn.JaxEstimatorGradient()),
+    "linear combination": lambda: estimator_qnn(gradient=LinCombEstimatorGradient(QMLEstimator())),
+    "sampler": lambda: sampler_qnn(),
+    "interpret": lambda: sampler_qnn(
+        interpret=lambda outcome: outcome.bit_count() % 2, output_shape=2, input_gradients=True
+    ),
+    "sparse": lambda: sampler_qnn(sparse=True),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_twin_of_a_network(name: str) -> None:
+    network = NETWORKS[name]()
+    twin = jaxqnn.accelerate(network)
+    assert isinstance(twin, jaxqnn.EstimatorQNN | jaxqnn.SamplerQNN)
+    assert isinstance(twin, type(network))
+    assert twin.output_shape == network.output_shape
+    assert twin.sparse == network.sparse
+    assert twin.input_gradients == network.input_gradients
+    same(twin.forward(X, START), network.forward(X, START))
+    for mine, reference in zip(twin.backward(X, START), network.backward(X, START), strict=True):
+        same(mine, reference)
+    assert jaxqnn.accelerate(twin) is twin
+
+
+def same(mine: Any, reference: Any) -> None:
+    assert (mine is None) == (reference is None)
+    if reference is not None:
+        mine, reference = (a.todense() if hasattr(a, "todense") else a for a in (mine, reference))
+        np.testing.assert_allclose(mine, reference, atol=1e-9)
+
+
+MODELS = {
+    "classifier": lambda: NeuralNetworkClassifier(
+        estimator_qnn(estimator=QMLEstimator()), optimizer=COBYLA(maxiter=12), initial_point=START
+    ),
+    "one-hot classifier": lambda: NeuralNetworkClassifier(
+        sampler_qnn(interpret=lambda outcome: outcome % 2, output_shape=2),
+        one_hot=True,
+        loss="cross_entropy",
+        optimizer=COBYLA(maxiter=12),
+        initial_point=START,
+    ),
+    "regressor": lambda: NeuralNetworkRegressor(
+        estimator_qnn(estimator=QMLEstimator()), optimizer=COBYLA(maxiter=12), initial_point=START
+    ),
+    "vqc": lambda: VQC(
+        feature_map=FEATURE_MAP,
+        ansatz=ANSATZ,
+        optimizer=COBYLA(maxiter=12),
+        initial_point=START,
+    ),
+    "vqr": lambda: VQR(
+        feature_map=FEATURE_MAP,
+        ansatz=ANSATZ,
+        estimator=QMLEstimator(),
+        optimizer=COBYLA(maxiter=12),
+        initial_point=START,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_twin_of_a_model(name: str) -> None:
+    model = MODELS[name]()
+    unfitted = jaxqnn.accelerate(model)
+    assert type(unfitted) is type(model)
+    assert unfitted.neural_network is not model.neural_network
+    model.fit(X, Y)
+    fitted = jaxqnn.accelerate(model)
+    np.testing.assert_array_equal(fitted.weights, model.weights)
+    np.testing.assert_allclose(fitted.predict(X), model.predict(X), atol=1e-9)
+    assert fitted.score(X, Y) == pytest.approx(model.score(X, Y), abs=1e-9)
+    unfitted.fit(X, Y)
+    np.testing.assert_allclose(unfitted.weights, model.weights, atol=1e-6)
+    assert jaxqnn.accelerate(fitted) is fitted
+
+
+def test_the_original_stays_as_it_was() -> None:
+    model = MODELS["one-hot classifier"]()
+    network = model.neural_network
+    words = np.where(Y > 0, "yes", "no")
+    model.fit(X, words)
+    before = model.predict(X)
+    twin = jaxqnn.accelerate(model)
+    twin.fit(X, np.where(Y > 0, "plus", "minus"))
+    assert model.neural_network is network
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+REFUSED = {
+    "shots": (lambda: sampler_qnn(sampler=StatevectorSampler()), "sampler is a StatevectorSampler"),
+    "sampling": (lambda: sampler_qnn(sampler=QMLSampler(shots=10)), "sampler is a QMLSampler"),
+    "noise": (
+        lambda: estimator_qnn(estimator=StatevectorEstimator()),
+        "estimator is a StatevectorEstimator",
+    ),
+    "precision": (
+        lambda: estimator_qnn(estimator=QMLEstimator(default_precision=0.1)),
+        "estimator is a QMLEstimator",
+    ),
+    "approximate gradient": (
+        lambda: estimator_qnn(gradient=SPSAEstimatorGradient(QMLEstimator(), 0.1)),
+        "gradient is a SPSAEstimatorGradient",
+    ),
+    "another derivative": (
+        lambda: estimator_qnn(
+            gradient=LinCombEstimatorGradient(QMLEstimator(), DerivativeType.IMAG)
+        ),
+        "gradient is a LinComb",
+    ),
+    "gradient with shots": (
+        lambda: sampler_qnn(gradient=ParamShiftSamplerGradient(StatevectorSampler())),
+        "gradient's sampler",
+    ),
+    "subclass": (lambda: type("Mine", (EstimatorQNN,), {})(**CIRCUIT), "Mine is a subclass"),
+    "something else": (lambda: COBYLA(), "COBYLA has no network"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals_say_why(name: str) -> None:
+    build, message = REFUSED[name]
+    with pytest.raises(jaxqnn.JaxQNNError, match=message):
+        jaxqnn.accelerate(build())
+
+
+def test_a_model_of_a_refused_network_is_refused() -> None:
+    model = NeuralNetworkClassifier(estimator_qnn(estimator=StatevectorEstimator()))
+    with pytest.raises(jaxqnn.JaxQNNError, match="StatevectorEstimator"):
+        jaxqnn.accelerate(model)
