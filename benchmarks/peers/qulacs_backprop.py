@@ -19,9 +19,6 @@ CONSTANTS = {
     "cz": "add_CZ_gate",
     "swap": "add_SWAP_gate",
 }
-# Qulacs' number of each Pauli matrix.
-X, Y, Z = 1, 2, 3
-AXES = {"x": X, "y": Y, "z": Z}
 
 
 def why_not(problem: Problem) -> str | None:
@@ -33,7 +30,8 @@ def why_not(problem: Problem) -> str | None:
 
 def build(problem: Problem) -> Gradient:
     """Return the gradient by `ParametricQuantumCircuit.backprop`."""
-    translation = translate(problem)
+    # Two CNOTs and an RZ take 0.7 times as long as Qulacs' Pauli rotation at 12 to 16 qubits.
+    translation = translate(problem, ladders=False)
     num_qubits = translation.num_qubits
     circuit = ParametricQuantumCircuit(num_qubits)
     # The angle that each parameter of the Qulacs circuit follows, and by which factor.
@@ -86,22 +84,40 @@ def _add(circuit: ParametricQuantumCircuit, op: Op) -> list[tuple[int, float]]:
     if op.name in ("rx", "ry", "rz"):
         getattr(circuit, f"add_parametric_{op.name.upper()}_gate")(*op.qubits, 0.0)
         return [(op.angle, -1.0)]
-    pair = list(op.qubits)
-    if op.name in ("rxx", "ryy", "rzz"):
-        axis = AXES[op.name[-1]]
-        circuit.add_parametric_multi_Pauli_rotation_gate(pair, [axis, axis], 0.0)
+    first, second = op.qubits
+    if op.name == "rzz":
+        _between_cnots(circuit, "Z", first, second)
+        return [(op.angle, -1.0)]
+    if op.name in ("rxx", "ryy"):
+        _add_pauli_pair(circuit, op.name[-1].upper(), first, second)
         return [(op.angle, -1.0)]
     if op.name == "xx_plus_yy":
-        circuit.add_parametric_multi_Pauli_rotation_gate(pair, [X, X], 0.0)
-        circuit.add_parametric_multi_Pauli_rotation_gate(pair, [Y, Y], 0.0)
+        _add_pauli_pair(circuit, "X", first, second)
+        _add_pauli_pair(circuit, "Y", first, second)
         return [(op.angle, -0.5), (op.angle, -0.5)]
-    # A controlled rotation is half of the rotation, and half of it back where the control is 1.
-    axis = AXES["z" if op.name == "cp" else op.name[-1]]
-    control, target = pair
+    # A controlled rotation: half of it, and half of it back where the control is 1.
+    axis = "Z" if op.name == "cp" else op.name[-1].upper()
     added = [(op.angle, -0.5), (op.angle, 0.5)]
-    getattr(circuit, f"add_parametric_R{'_XYZ'[axis]}_gate")(target, 0.0)
-    circuit.add_parametric_multi_Pauli_rotation_gate([control, target], [Z, axis], 0.0)
+    if axis == "X":
+        circuit.add_H_gate(second)
+    turn = "Y" if axis == "Y" else "Z"
+    getattr(circuit, f"add_parametric_R{turn}_gate")(second, 0.0)
+    _between_cnots(circuit, turn, first, second)
+    if axis == "X":
+        circuit.add_H_gate(second)
     if op.name == "cp":
-        circuit.add_parametric_RZ_gate(control, 0.0)
+        circuit.add_parametric_RZ_gate(first, 0.0)
         added.append((op.angle, -0.5))
     return added
+
+
+def _between_cnots(circuit: ParametricQuantumCircuit, axis: str, first: int, second: int) -> None:
+    """Append a rotation of `second` between two CNOTs, faster in Qulacs than a Pauli rotation."""
+    circuit.add_CNOT_gate(first, second)
+    getattr(circuit, f"add_parametric_R{axis}_gate")(second, 0.0)
+    circuit.add_CNOT_gate(first, second)
+
+
+def _add_pauli_pair(circuit: ParametricQuantumCircuit, axis: str, first: int, second: int) -> None:
+    pauli = {"X": 1, "Y": 2}[axis]
+    circuit.add_parametric_multi_Pauli_rotation_gate([first, second], [pauli, pauli], 0.0)
