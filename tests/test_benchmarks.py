@@ -111,6 +111,7 @@ def test_translated_angles_equal_qiskits(family: str, ladders: bool) -> None:
 def test_jacobian_equals_differences_of_qiskits_statevector(name: str, problem: Problem) -> None:
     inputs, weights = build(name, problem)
     expected_inputs, expected_weights = differences(problem)
+    assert inputs is not None
     np.testing.assert_allclose(inputs, expected_inputs, atol=1e-8)
     np.testing.assert_allclose(weights, expected_weights, atol=1e-8)
 
@@ -121,6 +122,7 @@ def test_every_family_has_the_right_gradient(name: str, family: str) -> None:
     problem = Problem("z_product", 3, 1, family)
     inputs, weights = build(name, problem)
     expected_inputs, expected_weights = differences(problem)
+    assert inputs is not None
     np.testing.assert_allclose(inputs, expected_inputs, atol=1e-8)
     np.testing.assert_allclose(weights, expected_weights, atol=1e-8)
 

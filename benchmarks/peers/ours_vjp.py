@@ -21,7 +21,7 @@ def build(problem: Problem) -> Gradient:
     return loss_gradient(problem, network(problem))
 
 
-def loss_gradient(problem: Problem, qnn: jaxqnn.EstimatorQNN) -> Gradient:
+def loss_gradient(problem: Problem, qnn: jaxqnn.EstimatorQNN | jaxqnn.SamplerQNN) -> Gradient:
     """Return one `vjp` and its pullback of the loss's slope."""
     targets = problem.targets[:, None]
 
