@@ -61,9 +61,9 @@ def _as_sum(observable: BaseOperator, position: int, num_qubits: int) -> SparseP
             f"{where} acts on {found.num_qubits} qubits, but the circuit has {num_qubits}. "
             "For a transpiled circuit, use observable.apply_layout(circuit.layout)."
         )
-    found = found.simplify()
-    if found.parameters.size if hasattr(found, "parameters") else False:
+    if found.coeffs.dtype == object:
         raise JaxQNNError(f"{where} has coefficients with parameters; bind them first.")
+    found = found.simplify()
     coefficients = np.asarray(found.coeffs, complex)
     largest = max(1.0, float(np.max(np.abs(coefficients))))
     if not np.all(np.abs(coefficients.imag) <= _NEGLIGIBLE * largest):

@@ -183,5 +183,35 @@ class PauliSums(NamedTuple):
         )
 
 
+class Amplitudes(NamedTuple):
+    """Outputs are the real parts of all amplitudes, then the imaginary parts.
+
+    Attributes:
+        label: (2^N,) int32, the label of each basis state of the circuit, -1 where the amplitude is
+            zero because a qubit is idle.
+    """
+
+    label: Array
+
+    @property
+    def num_outputs(self) -> int:
+        """m."""
+        return 2 * self.label.shape[0]
+
+    def outputs(self, state: jax.Array) -> jax.Array:
+        """See ``Measurement``."""
+        label = jnp.asarray(self.label)
+        found = jnp.where(label[:, None, None] >= 0, state[jnp.maximum(label, 0)], 0)
+        return jnp.moveaxis(found, 1, 0).reshape(self.num_outputs, -1)
+
+    def cotangents(self, state: jax.Array) -> jax.Array:
+        """See ``Measurement``."""
+        hit = jnp.arange(state.shape[0])[:, None] == jnp.asarray(self.label)[None, :]
+        unit = jnp.eye(2, dtype=state.dtype)[None, :, :, None] * hit[:, None, None, :]
+        return jnp.broadcast_to(
+            unit.reshape(*state.shape[:2], -1, 1), (*state.shape[:2], self.num_outputs, state.shape[2])
+        )
+
+
 def _probabilities(state: jax.Array) -> jax.Array:
     return state[:, 0] ** 2 + state[:, 1] ** 2

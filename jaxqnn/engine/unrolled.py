@@ -1,0 +1,75 @@
+"""A measured program as plain JAX operations, for JAX's own differentiation.
+
+Every layer is traced by itself, so forward mode, reverse mode and any nesting of the two work, at
+the price of a trace for each circuit and, in reverse mode, of every layer's state in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxqnn.engine.angles import Angles, evaluate
+from jaxqnn.engine.evolve import start_state
+from jaxqnn.engine.layers import (
+    apply_block,
+    chunk_angle,
+    half_signs,
+    label_index,
+    relabel,
+    rotate,
+    rotation_matrices,
+    turn,
+)
+from jaxqnn.measure.outcomes import Measurement
+from jaxqnn.program.tables import Tables, high_bits
+
+
+def unrolled(
+    tables: Tables, measurement: Measurement
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """The function (inputs (E', 1, B, P), weights (E, W)) -> outputs (E, 1, B, m)."""
+
+    def one(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        angles = evaluate(tables, inputs[0].T, weights)
+        return measurement.outputs(_evolve(tables, angles)).T[None]
+
+    def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        if inputs.shape[0] == weights.shape[0]:
+            return jax.vmap(one)(inputs, weights)
+        return jax.vmap(one, in_axes=(None, 0))(inputs[0], weights)
+
+    return function
+
+
+def _evolve(tables: Tables, angles: Angles) -> jax.Array:
+    matrices = rotation_matrices(angles.rotations)
+    state = start_state(angles)
+    for l in range(int(tables.num_layers)):
+        state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
+        angle = _phase_angle(tables, angles, l)
+        if angle is not None:
+            state = turn(state[:, :, None, :], angle)[:, :, 0, :]
+        block = int(tables.block_index[l])
+        if block >= 0:
+            state = apply_block(state, jnp.asarray(tables.blocks[block], state.dtype))
+        else:
+            state = rotate(state, matrices[l])
+    return state
+
+
+def _phase_angle(tables: Tables, angles: Angles, l: int) -> jax.Array | None:
+    num_qubits = tables.num_qubits
+    parts = []
+    for ranges, masks, values in (
+        (tables.shared_range, tables.shared_masks, angles.shared[..., None]),
+        (tables.sample_range, tables.sample_masks, angles.sample),
+    ):
+        for c in range(int(ranges[l]), int(ranges[l + 1])):
+            signs = half_signs(
+                jnp.asarray(masks[c]), num_qubits, high_bits(num_qubits), values.dtype
+            )
+            parts.append(chunk_angle(signs, values[c]))
+    return sum(parts[1:], start=parts[0]) if parts else None

@@ -1,0 +1,223 @@
+"""Eager evaluation of a measured circuit: NumPy in, NumPy out.
+
+This is what the drop-in classes run on.  It chooses the precision without touching JAX's global
+setting, pads batches to a few sizes so that a new batch size rarely compiles anew, and splits them
+so that memory stays bounded and every core has work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from qiskit.circuit import Parameter, QuantumCircuit
+
+from jaxqnn.batches import Piece, over_pieces, split
+from jaxqnn.engine import kernels
+from jaxqnn.errors import JaxQNNError
+from jaxqnn.measure.outcomes import Measurement
+from jaxqnn.measure.specification import Specification
+from jaxqnn.model import Model
+from jaxqnn.program.tables import Tables
+
+Precision = Literal["double", "single"]
+Floats = NDArray[np.floating]
+
+
+class Evaluator:
+    """Values, Jacobians and VJPs of a measured circuit.
+
+    Args:
+        circuit: Unitary instructions, perhaps with measurements at the end.
+        specification: What to measure.
+        input_params: Parameters that differ from sample to sample.
+        weight_params: Parameters shared by the batch.
+        precision: "double" computes in float64 whatever JAX's global setting, "single" in float32.
+        device: Where to compute; None is JAX's default device.
+
+    Raises:
+        JaxQNNError: See ``Model``.
+    """
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        specification: Specification,
+        input_params: Sequence[Parameter] = (),
+        weight_params: Sequence[Parameter] = (),
+        *,
+        precision: Precision = "double",
+        device: jax.Device | None = None,
+    ) -> None:
+        if precision not in ("double", "single"):
+            raise JaxQNNError(f'precision must be "double" or "single", but is {precision!r}.')
+        self.model = Model(circuit, specification, input_params, weight_params)
+        self.precision = precision
+        self.device = device
+
+    @property
+    def num_outputs(self) -> int:
+        """m, the outputs of one sample, flattened."""
+        return self.model.measurement.num_outputs
+
+    def value(self, inputs: ArrayLike, weights: ArrayLike) -> Floats:
+        """Outputs (B, m) for inputs (B, P) and weights (W,)."""
+        x, w = self._checked(inputs, weights)
+        (outputs,) = self._run(lambda rows: (kernels.value(*self._data, *rows.columns),), x, w, 0)
+        return outputs
+
+    def jacobian(
+        self,
+        inputs: ArrayLike,
+        weights: ArrayLike,
+        *,
+        wrt_inputs: bool = True,
+        wrt_weights: bool = True,
+    ) -> tuple[Floats | None, Floats | None]:
+        """Derivatives of each sample's outputs.
+
+        Args:
+            inputs: (B, P).
+            weights: (W,).
+            wrt_inputs: Whether the derivatives by inputs are wanted.
+            wrt_weights: Whether those by weights are.
+
+        Returns:
+            (B, m, P) and (B, m, W); None for what is not wanted.
+        """
+        x, w = self._checked(inputs, weights)
+        counts = wrt_inputs or self._weights_in_samples
+
+        def run(rows: _Rows) -> tuple[jax.Array, ...]:
+            found = kernels.jacobian(*self._data, *rows.columns, inputs_count=counts)
+            return found if self._atoms is None else self._atoms.pull_each(rows.inputs, w, *found)
+
+        by_inputs, by_weights = self._run(run, x, w, self.num_outputs)
+        return (
+            by_inputs[..., : self.model.num_inputs] if wrt_inputs else None,
+            by_weights[..., : self.model.num_weights] if wrt_weights else None,
+        )
+
+    def vjp(
+        self, inputs: ArrayLike, weights: ArrayLike, cotangent: ArrayLike
+    ) -> tuple[Floats, Floats]:
+        """Cotangents of inputs (B, P) and weights (W,) from one of the outputs (B, m)."""
+        x, w = self._checked(inputs, weights)
+        ct = np.asarray(cotangent, self._dtype).reshape(x.shape[0], self.num_outputs)
+
+        def run(rows: _Rows) -> tuple[jax.Array, ...]:
+            # Samples added as padding have no cotangent, so they add nothing to the weights'.
+            _, *found = kernels.vjp(*self._data, *rows.columns, rows.piece.cut(ct))
+            if self._atoms is not None:
+                found = self._atoms.pull_sum(rows.inputs, w, *found)
+            return found[0], found[1][None]
+
+        of_inputs, of_weights = self._run(run, x, w, 1)
+        return (
+            of_inputs[:, : self.model.num_inputs],
+            of_weights.sum(axis=0)[: self.model.num_weights],
+        )
+
+    def _run(
+        self,
+        task: Callable[[_Rows], tuple[jax.Array, ...]],
+        x: Floats,
+        w: Floats,
+        num_cotangents: int,
+    ) -> list[Floats]:
+        """Runs a task over the pieces of a batch and joins what it returns."""
+        pieces = split(
+            x.shape[0],
+            num_qubits=self.model.program.num_qubits,
+            num_states=1 + num_cotangents,
+            itemsize=self._dtype.itemsize,
+            device=self.device,
+        )
+
+        def run(piece: Piece) -> tuple[Floats, ...]:
+            with jax.enable_x64(self.precision == "double"), jax.default_device(self.device):
+                inputs = piece.cut(x)
+                found = task(_Rows(piece, inputs, self._columns(inputs, w)))
+                return tuple(np.asarray(part) for part in found)
+
+        return over_pieces(run, pieces)
+
+    def _columns(self, inputs: Floats, w: Floats) -> tuple[jax.Array | Floats, jax.Array | Floats]:
+        if self._atoms is not None:
+            return self._atoms.columns(inputs, w)
+        num_inputs, num_weights = self.model.padded_sizes
+        columns = np.zeros((inputs.shape[0], num_inputs), self._dtype)
+        columns[:, : inputs.shape[1]] = inputs
+        weights = np.zeros(num_weights, self._dtype)
+        weights[: w.size] = w
+        return columns, weights
+
+    @cached_property
+    def _data(self) -> tuple[Tables, Measurement]:
+        """The program and the measurement on the device."""
+        return jax.device_put((self.model.tables, self.model.measurement), self.device)
+
+    @cached_property
+    def _atoms(self) -> _Atoms | None:
+        return None if self.model.atoms is None else _Atoms(self.model)
+
+    @cached_property
+    def _weights_in_samples(self) -> bool:
+        """Whether any angle that differs from sample to sample depends on a weight."""
+        uses = self.model.tables.sample.use_coefficient[self.model.padded_sizes[0] :]
+        return self.model.atoms is not None or bool(np.any(uses))
+
+    @property
+    def _dtype(self) -> np.dtype[np.floating]:
+        return np.dtype(np.float64 if self.precision == "double" else np.float32)
+
+    def _checked(self, inputs: ArrayLike, weights: ArrayLike) -> tuple[Floats, Floats]:
+        x, w = np.asarray(inputs, self._dtype), np.asarray(weights, self._dtype)
+        if x.ndim != 2 or x.shape[1] != self.model.num_inputs:
+            raise JaxQNNError(
+                f"inputs must have shape (batch, {self.model.num_inputs}), not {x.shape}."
+            )
+        if w.shape != (self.model.num_weights,):
+            raise JaxQNNError(
+                f"weights must have shape ({self.model.num_weights},), not {w.shape}."
+            )
+        return x, w
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """One piece of a batch: its inputs as given, and as the engine's columns."""
+
+    piece: Piece
+    inputs: Floats
+    columns: tuple[jax.Array | Floats, jax.Array | Floats]
+
+
+class _Atoms:
+    """Angles that are no polynomials: their values as columns, and the chain rule through them.
+
+    Only these small functions are compiled for the circuit; the engine's stay shared.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.columns = jax.jit(model.columns)
+
+        def pull_sum(
+            x: jax.Array, w: jax.Array, of_inputs: jax.Array, of_weights: jax.Array
+        ) -> tuple[jax.Array, ...]:
+            return jax.vjp(model.columns, x, w)[1]((of_inputs, of_weights))
+
+        def pull_one(
+            x: jax.Array, w: jax.Array, by_inputs: jax.Array, by_weights: jax.Array
+        ) -> tuple[jax.Array, ...]:
+            pull = jax.vmap(jax.vjp(model.columns, x[None], w)[1])
+            of_x, of_w = pull((by_inputs[:, None], by_weights))
+            return of_x[:, 0], of_w
+
+        self.pull_sum = jax.jit(pull_sum)
+        self.pull_each = jax.jit(jax.vmap(pull_one, in_axes=(0, None, 0, 0)))

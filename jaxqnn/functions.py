@@ -1,0 +1,286 @@
+"""Circuits as pure JAX functions: ``statevector``, ``expectation``, ``probabilities``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from qiskit.circuit import Parameter, QuantumCircuit
+
+from jaxqnn.circuit.angles import Angle
+from jaxqnn.circuit.expressions import atom_function
+from jaxqnn.engine.differentiable import differentiable
+from jaxqnn.engine.unrolled import unrolled
+from jaxqnn.errors import JaxQNNError
+from jaxqnn.measure.observables import Observables
+from jaxqnn.measure.specification import (
+    Expectation,
+    Interpret,
+    Probabilities,
+    Specification,
+    State,
+)
+from jaxqnn.model import Model
+
+Differentiation = Literal["adjoint", "autodiff"]
+Function = Callable[..., jax.Array]
+
+
+def statevector(
+    circuit: QuantumCircuit,
+    *,
+    input_params: Sequence[Parameter] | None = None,
+    weight_params: Sequence[Parameter] | None = None,
+    differentiation: Differentiation = "adjoint",
+) -> Function:
+    """The final state of a circuit as a function of its parameters.
+
+    Args:
+        circuit: Unitary instructions; measurements at the end are passed over.
+        input_params: Parameters that come as the function's first argument, any order.
+        weight_params: Parameters that come as its second. With neither of the two, the function
+            takes all parameters as one argument, in the order of ``circuit.parameters``.
+        differentiation: "adjoint" runs reverse mode (``grad``, ``vjp``, ``jacrev``) in the memory
+            of a few states, and refuses forward mode. "autodiff" lets JAX differentiate the layers,
+            in every mode and to any order (``jvp``, ``jacfwd``, ``hessian``), in memory that grows
+            with depth.
+
+    Returns:
+        ``f(params)`` with params (..., num_parameters), or ``f(inputs, weights)`` with
+        (..., num_inputs) and (..., num_weights), whose leading axes broadcast. The result is
+        complex, (..., 2**num_qubits), qubit 0 the least significant bit of the index, as in
+        Qiskit's ``Statevector``, global phase included. Its precision follows the arguments.
+
+    Raises:
+        UnsupportedCircuitError: If an instruction is not unitary.
+        JaxQNNError: If parameters are foreign, repeated or left over.
+
+    Example:
+        >>> from qiskit import QuantumCircuit
+        >>> import jaxqnn
+        >>> bell = QuantumCircuit(2)
+        >>> _ = bell.h(0)
+        >>> _ = bell.cx(0, 1)
+        >>> abs(jaxqnn.statevector(bell)([]).round(3)).tolist()
+        [0.7070000171661377, 0.0, 0.0, 0.7070000171661377]
+    """
+    model, split = _model(circuit, State(), input_params, weight_params)
+    amplitudes = _function(model, differentiation)
+    phase = model.program.global_phase
+
+    def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        real, imaginary = jnp.moveaxis(amplitudes(inputs, weights), -2, 0)
+        state = lax.complex(real, imaginary)
+        if phase.is_zero:
+            return state
+        angle = _angle(model, phase, inputs, weights)[..., None]
+        return state * lax.complex(jnp.cos(angle), jnp.sin(angle))
+
+    return _signature(function, model, split)
+
+
+def expectation(
+    circuit: QuantumCircuit,
+    observables: Observables | None = None,
+    *,
+    input_params: Sequence[Parameter] | None = None,
+    weight_params: Sequence[Parameter] | None = None,
+    differentiation: Differentiation = "adjoint",
+) -> Function:
+    """Expectation values <psi|O|psi> as a function of the circuit's parameters.
+
+    Args:
+        circuit: See ``statevector``.
+        observables: One or several SparsePauliOp, Pauli or Operator, Hermitian and as wide as the
+            circuit; None is Z on every qubit.
+        input_params: See ``statevector``.
+        weight_params: See ``statevector``.
+        differentiation: See ``statevector``.
+
+    Returns:
+        ``f(params)`` or ``f(inputs, weights)``, see ``statevector``; the result is real,
+        (..., num_observables).
+
+    Raises:
+        UnsupportedCircuitError: If an instruction is not unitary.
+        JaxQNNError: If parameters are foreign, repeated or left over, or an observable has the
+            wrong width or is not Hermitian.
+
+    Example:
+        d<Z>/dt = -sin t for RY(t)|0>:
+
+        >>> import jax
+        >>> from qiskit import QuantumCircuit
+        >>> from qiskit.circuit import Parameter
+        >>> import jaxqnn
+        >>> circuit = QuantumCircuit(1)
+        >>> _ = circuit.ry(Parameter("t"), 0)
+        >>> f = jaxqnn.expectation(circuit)
+        >>> gradient = jax.grad(lambda t: f(t)[0])(jax.numpy.array([0.5]))
+        >>> bool(abs(gradient[0] + jax.numpy.sin(0.5)) < 1e-6)
+        True
+    """
+    model, split = _model(circuit, Expectation(observables), input_params, weight_params)
+    return _signature(_function(model, differentiation), model, split)
+
+
+def probabilities(
+    circuit: QuantumCircuit,
+    interpret: Interpret | None = None,
+    output_shape: int | tuple[int, ...] | None = None,
+    *,
+    input_params: Sequence[Parameter] | None = None,
+    weight_params: Sequence[Parameter] | None = None,
+    differentiation: Differentiation = "adjoint",
+) -> Function:
+    """Probabilities of outcomes or classes as a function of the circuit's parameters.
+
+    Args:
+        circuit: See ``statevector``. With measurements, outcome bit c is classical bit c (over all
+            registers); without, outcome bit q is qubit q.
+        interpret: Maps an outcome to an index, or a tuple of indices, of the result; classes add
+            up. None keeps each outcome.
+        output_shape: The result's shape, needed with ``interpret``.
+        input_params: See ``statevector``.
+        weight_params: See ``statevector``.
+        differentiation: See ``statevector``.
+
+    Returns:
+        ``f(params)`` or ``f(inputs, weights)``, see ``statevector``; the result is real,
+        (..., *output_shape), with output_shape (2**bits,) if there is no ``interpret``.
+
+    Raises:
+        UnsupportedCircuitError: If an instruction is not unitary.
+        JaxQNNError: If parameters are foreign, repeated or left over, or ``interpret`` leaves
+            ``output_shape``.
+
+    Example:
+        >>> from qiskit import QuantumCircuit
+        >>> import jaxqnn
+        >>> circuit = QuantumCircuit(2)
+        >>> _ = circuit.x(1)
+        >>> jaxqnn.probabilities(circuit)([]).tolist()
+        [0.0, 0.0, 1.0, 0.0]
+    """
+    specification = Probabilities(interpret, output_shape)
+    model, split = _model(circuit, specification, input_params, weight_params)
+    return _signature(_function(model, differentiation), model, split)
+
+
+def model_function(model: Model, differentiation: Differentiation = "adjoint") -> Function:
+    """``f(inputs, weights)`` of a model, with leading axes that broadcast."""
+    return _signature(_function(model, differentiation), model, split=True)
+
+
+def _model(
+    circuit: QuantumCircuit,
+    specification: Specification,
+    input_params: Sequence[Parameter] | None,
+    weight_params: Sequence[Parameter] | None,
+) -> tuple[Model, bool]:
+    """The model, and whether its function takes inputs and weights apart."""
+    if not isinstance(circuit, QuantumCircuit):
+        raise JaxQNNError(
+            f"circuit must be a qiskit.QuantumCircuit, but is a {type(circuit).__name__}."
+        )
+    split = input_params is not None or weight_params is not None
+    if split:
+        inputs, weights = list(input_params or ()), list(weight_params or ())
+    else:
+        inputs, weights = [], list(circuit.parameters)
+    return Model(circuit, specification, inputs, weights), split
+
+
+def _function(model: Model, differentiation: Differentiation) -> Function:
+    """``f(inputs (..., P), weights (..., W))`` -> (..., *output_shape), equal number of axes."""
+    if differentiation == "autodiff":
+        core = unrolled(model.tables, model.measurement)
+    elif differentiation == "adjoint":
+        core = differentiable(model.tables, model.measurement)
+    else:
+        raise JaxQNNError(
+            f'differentiation must be "adjoint" or "autodiff", but is {differentiation!r}.'
+        )
+
+    def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        batch = jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
+        axes = len(batch)
+        inputs = inputs.reshape(*[1] * (axes + 1 - inputs.ndim), *inputs.shape)
+        weights = weights.reshape(*[1] * (axes + 1 - weights.ndim), *weights.shape)
+        # Axes along which the weights differ are the ensemble, all others are samples.
+        ensemble = [i for i in range(axes) if weights.shape[i] > 1]
+        samples = [i for i in range(axes) if weights.shape[i] == 1]
+        members = math.prod(batch[i] for i in ensemble)
+        # Members may share their inputs, unless an atom of the samples depends on a weight too.
+        shared = model.atoms is None and all(inputs.shape[i] == 1 for i in ensemble)
+        kept = [1 if shared and i in ensemble else batch[i] for i in range(axes)]
+        inputs = jnp.broadcast_to(inputs, (*kept, inputs.shape[-1]))
+        inputs = inputs.transpose(*ensemble, *samples, axes)
+        inputs = inputs.reshape(
+            1 if shared else members, math.prod(batch[i] for i in samples), inputs.shape[-1]
+        )
+        weights = weights.transpose(*ensemble, *samples, axes).reshape(members, -1)
+        inputs, weights = model.ensemble_columns(inputs, weights)
+        outputs = core(inputs[:, None], weights)[:, 0]
+        outputs = outputs.reshape(
+            *(batch[i] for i in (*ensemble, *samples)), *model.output_shape
+        )
+        order = [(*ensemble, *samples).index(i) for i in range(axes)]
+        return outputs.transpose(*order, *range(axes, outputs.ndim))
+
+    return function
+
+
+def _signature(function: Function, model: Model, split: bool) -> Function:
+    """Checks and converts what the user passes."""
+
+    def of_parts(inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
+        """f(inputs (..., P), weights (..., W)); leading axes broadcast."""
+        inputs, weights = jnp.asarray(inputs), jnp.asarray(weights)
+        dtype = jnp.result_type(inputs, weights, jnp.float32)
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise JaxQNNError(f"Parameters must be real numbers, but have dtype {dtype}.")
+        _check_axis("inputs", inputs, model.num_inputs)
+        _check_axis("weights", weights, model.num_weights)
+        return function(inputs.astype(dtype), weights.astype(dtype))
+
+    def of_all(params: jax.typing.ArrayLike) -> jax.Array:
+        """f(params (..., num_parameters)), in the order of circuit.parameters."""
+        params = jnp.asarray(params)
+        _check_axis("params", params, model.num_weights)
+        return of_parts(jnp.zeros((0,), params.dtype), params)
+
+    return of_parts if split else of_all
+
+
+def _check_axis(name: str, value: jax.Array, size: int) -> None:
+    if value.ndim == 0 or value.shape[-1] != size:
+        raise JaxQNNError(
+            f"The last axis of {name} must hold the circuit's {size} values, but its shape is "
+            f"{value.shape}."
+        )
+
+
+def _angle(model: Model, angle: Angle, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+    """An angle of the program, (...)."""
+    batch = jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
+    columns = jnp.concatenate(
+        [
+            jnp.broadcast_to(inputs, (*batch, inputs.shape[-1])),
+            jnp.broadcast_to(weights, (*batch, weights.shape[-1])),
+        ],
+        axis=-1,
+    )
+    if model.program.atoms:
+        columns = jnp.concatenate([columns, atom_function(model.program.atoms)(columns)], axis=-1)
+    total = jnp.zeros(batch, columns.dtype)
+    for monomial, coefficient in angle.terms.items():
+        term = jnp.full(batch, coefficient, columns.dtype)
+        for column in monomial:
+            term = term * columns[..., column]
+        total = total + term
+    return total

@@ -1,0 +1,173 @@
+"""What a user asks to be measured, before the circuit's labels are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import QuantumCircuit
+
+from jaxqnn.errors import JaxQNNError
+from jaxqnn.measure.observables import Observables, as_sums, expectation
+from jaxqnn.measure.outcomes import Amplitudes, Classes, Diagonal, Distribution, Measurement
+from jaxqnn.program.build import CircuitProgram
+
+Interpret = Callable[[int], int | tuple[int, ...]]
+
+# Up to this many entries, classes are one matrix product with a table of zeros and ones.
+_DENSE_CLASSES = 1 << 22
+
+
+class Specification(Protocol):
+    """Something to measure."""
+
+    def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
+        """The shape of one sample's outputs."""
+
+    def measurement(self, circuit: QuantumCircuit, built: CircuitProgram) -> Measurement:
+        """The measurement on the labels of a built circuit."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Expectation values of observables; None is Z on every qubit."""
+
+    observables: Observables | None = None
+
+    def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
+        """(number of observables,)."""
+        return (len(as_sums(self.observables, circuit.num_qubits)),)
+
+    def measurement(self, circuit: QuantumCircuit, built: CircuitProgram) -> Measurement:
+        """See ``Specification``."""
+        return expectation(built, as_sums(self.observables, circuit.num_qubits))
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Probabilities of outcomes, or of the classes ``interpret`` maps outcomes to.
+
+    An outcome is the integer whose bit c is classical bit c; without measurements, whose bit q is
+    qubit q.
+
+    Attributes:
+        interpret: Maps an outcome to an index (or a tuple of indices) of the output; None keeps
+            outcomes as they are.
+        shape: The output's shape; needed with ``interpret``.
+        bits: Outcome bit i is classical bit (or qubit) bits[i]; None for all in order. Networks use
+            it for transpiled circuits, whose virtual qubits lie scattered.
+    """
+
+    interpret: Interpret | None = None
+    shape: int | tuple[int, ...] | None = None
+    bits: tuple[int, ...] | None = None
+
+    def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
+        """The given shape, or (2**bits,)."""
+        if self.shape is None:
+            if self.interpret is not None:
+                raise JaxQNNError(
+                    "No output shape given, but it's required when using custom interpret "
+                    "function. Pass output_shape."
+                )
+            return (1 << len(_sources(circuit, self.bits)),)
+        shape = (self.shape,) if isinstance(self.shape, Integral) else self.shape
+        shape = tuple(int(size) for size in cast(Iterable[int], shape))
+        if not shape or any(size <= 0 for size in shape):
+            raise JaxQNNError(f"output_shape must be positive, but is {shape}.")
+        return shape
+
+    def measurement(self, circuit: QuantumCircuit, built: CircuitProgram) -> Measurement:
+        """See ``Specification``."""
+        shape = self.output_shape(circuit)
+        size = math.prod(shape)
+        outcomes = _outcomes(built, _sources(circuit, self.bits))
+        index = self._classes(outcomes, shape)
+        if np.unique(index).size == index.size:
+            label = np.full(size, -1, np.int32)
+            label[index] = np.arange(index.size, dtype=np.int32)
+            return Distribution(label)
+        if size * index.size <= _DENSE_CLASSES:
+            return Diagonal((np.arange(size)[:, None] == index[None, :]).astype(float))
+        return Classes(index.astype(np.int32), np.zeros(size))
+
+    def _classes(self, outcomes: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
+        """The flat output index of every label."""
+        if self.interpret is None:
+            return outcomes
+        distinct, where = np.unique(outcomes, return_inverse=True)
+        found = np.array([self._class(int(outcome), shape) for outcome in distinct], np.int64)
+        return found[where]
+
+    def _class(self, outcome: int, shape: tuple[int, ...]) -> int:
+        assert self.interpret is not None
+        key = self.interpret(outcome)
+        indices = (int(key),) if isinstance(key, Integral) else tuple(int(i) for i in key)
+        if len(indices) != len(shape) or not all(
+            -size <= i < size for i, size in zip(indices, shape, strict=True)
+        ):
+            raise JaxQNNError(
+                f"interpret maps outcome {outcome} to {key}, which is outside the output shape "
+                f"{shape}. Pass an output_shape that holds every value of interpret."
+            )
+        # Negative indices count from the end, as they do in QML's arrays.
+        wrapped = [i % size for i, size in zip(indices, shape, strict=True)]
+        return int(np.ravel_multi_index(wrapped, shape))
+
+
+@dataclass(frozen=True)
+class State:
+    """The amplitudes themselves, as real parts and then imaginary parts."""
+
+    def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
+        """(2, 2**num_qubits)."""
+        return (2, 1 << circuit.num_qubits)
+
+    def measurement(self, circuit: QuantumCircuit, built: CircuitProgram) -> Measurement:
+        """See ``Specification``."""
+        label = np.full(1 << circuit.num_qubits, -1, np.int32)
+        outcomes = _outcomes(built, tuple(range(circuit.num_qubits)))
+        label[outcomes] = np.arange(outcomes.size, dtype=np.int32)
+        return Amplitudes(label)
+
+
+def _sources(circuit: QuantumCircuit, bits: tuple[int, ...] | None) -> tuple[int | None, ...]:
+    """For each outcome bit the qubit it is read from, None for a bit that stays zero."""
+    qubit_index = {qubit: i for i, qubit in enumerate(circuit.qubits)}
+    clbit_index = {clbit: i for i, clbit in enumerate(circuit.clbits)}
+    read: list[int | None]
+    if circuit.num_clbits:
+        read = [None] * circuit.num_clbits
+        for item in circuit.data:
+            if item.operation.name == "measure":
+                read[clbit_index[item.clbits[0]]] = qubit_index[item.qubits[0]]
+        if all(source is None for source in read):
+            raise JaxQNNError(
+                f"The circuit has {circuit.num_clbits} classical bits but measures none of them. "
+                "Measure the qubits, or remove the classical bits to measure all qubits."
+            )
+    else:
+        read = list(range(circuit.num_qubits))
+    return tuple(read if bits is None else [read[bit] for bit in bits])
+
+
+def _outcomes(
+    built: CircuitProgram, sources: tuple[int | None, ...]
+) -> NDArray[np.int64]:
+    """The outcome of each final label."""
+    program = built.program
+    labels = np.arange(1 << program.num_qubits, dtype=np.uint32)
+    position = {qubit: i for i, qubit in enumerate(built.qubits)}
+    outcome = np.zeros(labels.shape, np.int64)
+    for bit, qubit in enumerate(sources):
+        if qubit is None or qubit not in position:
+            continue
+        i = position[qubit]
+        value = np.bitwise_count(labels & np.uint32(program.frame.rows[i])) & 1
+        outcome |= (value.astype(np.int64) ^ (program.flips >> i & 1)) << bit
+    return outcome

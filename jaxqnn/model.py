@@ -1,0 +1,145 @@
+"""A circuit and what is measured on it, lowered to the engine's arrays once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+from qiskit.circuit import Parameter, QuantumCircuit
+
+from jaxqnn.circuit.expressions import atom_function
+from jaxqnn.errors import JaxQNNError
+from jaxqnn.measure.outcomes import Measurement
+from jaxqnn.measure.specification import Specification
+from jaxqnn.program.build import CircuitProgram, build
+from jaxqnn.program.program import Program
+from jaxqnn.program.tables import (
+    Tables,
+    column_order,
+    padded_inputs,
+    padded_weights,
+    tabulate,
+)
+
+
+class Model:
+    """A measured circuit as data for the engine.
+
+    Args:
+        circuit: Unitary instructions, perhaps with measurements at the end.
+        specification: What to measure.
+        inputs: Parameters that differ from sample to sample.
+        weights: Parameters shared by the batch. Together with the inputs, all of the circuit's.
+
+    Raises:
+        UnsupportedCircuitError: If the circuit is not unitary.
+        JaxQNNError: If parameters are repeated, foreign or left over, or the specification does not
+            fit the circuit.
+    """
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        specification: Specification,
+        inputs: Sequence[Parameter],
+        weights: Sequence[Parameter],
+    ) -> None:
+        _check_parameters(circuit, inputs, weights)
+        self.num_inputs, self.num_weights = len(inputs), len(weights)
+        self.output_shape = specification.output_shape(circuit)
+        self.built: CircuitProgram = build(circuit, inputs, weights)
+        self.measurement: Measurement = specification.measurement(circuit, self.built)
+
+    @property
+    def program(self) -> Program:
+        """The layer form."""
+        return self.built.program
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The program as arrays."""
+        return tabulate(self.program)
+
+    @cached_property
+    def padded_sizes(self) -> tuple[int, int]:
+        """Lengths the engine's inputs and weights have."""
+        return padded_inputs(self.program), padded_weights(self.program)
+
+    @cached_property
+    def atoms(self) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None:
+        """(inputs (B, P), weights (W,)) -> atoms of the samples (B, S) and of the batch (H,).
+
+        None for the usual circuit, whose angles are all polynomials.
+        """
+        if not self.program.atoms:
+            return None
+        columns = self.num_inputs + self.num_weights
+        by_sample, shared = column_order(self.program)
+        sample_atoms = [self.program.atoms[c - columns] for c in by_sample[self.num_inputs :]]
+        shared_atoms = [self.program.atoms[c - columns] for c in shared[self.num_weights :]]
+
+        def evaluate(inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+            batch = inputs.shape[0]
+            every = jnp.concatenate(
+                [inputs, jnp.broadcast_to(weights, (batch, weights.shape[0]))], axis=1
+            )
+            alone = jnp.concatenate([jnp.zeros((self.num_inputs,), weights.dtype), weights])
+            return (
+                atom_function(sample_atoms)(every) if sample_atoms else inputs[:, :0],
+                atom_function(shared_atoms)(alone) if shared_atoms else weights[:0],
+            )
+
+        return evaluate
+
+    def columns(self, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The engine's inputs and weights: with atoms, and padded."""
+        if self.atoms is not None:
+            sample_atoms, shared_atoms = self.atoms(inputs, weights)
+            inputs = jnp.concatenate([inputs, sample_atoms], axis=1)
+            weights = jnp.concatenate([weights, shared_atoms])
+        num_inputs, num_weights = self.padded_sizes
+        return (
+            jnp.pad(inputs, ((0, 0), (0, num_inputs - inputs.shape[1]))),
+            jnp.pad(weights, (0, num_weights - weights.shape[0])),
+        )
+
+    def ensemble_columns(
+        self, inputs: jax.Array, weights: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """The same for an ensemble: inputs (E, B, P) or (1, B, P), weights (E, W)."""
+        if self.atoms is not None:
+            return jax.vmap(self.columns)(inputs, weights)
+        num_inputs, num_weights = self.padded_sizes
+        return (
+            jnp.pad(inputs, ((0, 0), (0, 0), (0, num_inputs - inputs.shape[2]))),
+            jnp.pad(weights, ((0, 0), (0, num_weights - weights.shape[1]))),
+        )
+
+
+def _check_parameters(
+    circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
+) -> None:
+    given = [*inputs, *weights]
+    for what, parameters in (("Input", inputs), ("Weight", weights)):
+        for parameter in parameters:
+            if not isinstance(parameter, Parameter):
+                raise JaxQNNError(
+                    f"{what} parameter {parameter!r} is a {type(parameter).__name__}, not a "
+                    "qiskit.circuit.Parameter."
+                )
+            if parameter not in circuit.parameters:
+                raise JaxQNNError(
+                    f"{what} parameter {parameter.name!r} is not in the circuit. Parameters are "
+                    "told apart by identity: pass the very objects the circuit was built with."
+                )
+    if len(set(given)) != len(given):
+        repeated = next(p for i, p in enumerate(given) if p in given[:i])
+        raise JaxQNNError(f"Parameter {repeated.name!r} is given twice.")
+    left = [p.name for p in circuit.parameters if p not in set(given)]
+    if left:
+        raise JaxQNNError(
+            f"The circuit's parameters {left} are neither inputs nor weights. Add them to one of "
+            "the two, or bind them."
+        )
