@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from qiskit.quantum_info import SparsePauliOp, Statevector
@@ -13,11 +14,11 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 # The benchmarks are run from the repository and are not part of the installed package.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import plots, tables
+from benchmarks import gpu, plots, tables
 from benchmarks.circuits import FAMILIES
 from benchmarks.peers import PEERS, load, missing
 from benchmarks.problems import KINDS, PROBLEMS, TARGETS, Problem, parity
-from benchmarks.race import Lap, Rules, _disagreements
+from benchmarks.race import Lap, Rules, _disagreements, race
 from benchmarks.results import Result, from_json, machine, to_json
 from benchmarks.translate import translate
 
@@ -162,6 +163,33 @@ def test_two_peers_that_differ_are_both_refused() -> None:
     workers = {"a": FakeWorker(np.ones(3)), "b": FakeWorker(np.zeros(3))}
     found = _disagreements(workers, {n: Lap(n) for n in workers}, 1e-7)  # type: ignore[arg-type]
     assert set(found) == {"a", "b"}
+
+
+def test_race_times_a_peer_in_a_process_of_its_own() -> None:
+    rules = Rules(measure_s=0.01, rounds=2, second=True)
+    (lap,) = race(Problem("training", 2, 1), ["qml"], rules)
+    assert (lap.status, lap.reason) == ("timed", "")
+    assert lap.steady_s is not None
+    assert lap.first_s is not None
+    assert lap.second_s is not None
+    assert lap.peak_bytes is not None
+    assert lap.calls >= 1
+    assert lap.max_error is None, "nobody to compare with"
+
+
+def test_peer_over_the_time_limit_is_ended_and_reported() -> None:
+    (lap,) = race(Problem("z_product", 2, 1), ["qml"], Rules(limit_s=0.01))
+    assert lap.status == "over limit"
+    assert lap.steady_s is None
+
+
+def test_gpu_comparison_runs_where_the_gpu_is_a_second_cpu() -> None:
+    (device, *_) = jax.devices("cpu")
+    for problem in (Problem("z_product", 2, 2), Problem("training", 2, 2)):
+        runs = gpu.compare(problem, device, 0.01, with_cpu=True)
+        assert [run.error is None for run in runs] == [True, False, False, False]
+        assert all(run.error <= gpu.TOLERANCE[run.precision] for run in runs if run.error)
+        assert len(gpu.row(problem, runs)) == 9
 
 
 def fake_results() -> list[Result]:
