@@ -1,12 +1,33 @@
-"""Qiskit circuits as fast, differentiable JAX functions and drop-in quantum neural networks."""
+"""Qiskit circuits as fast, differentiable JAX functions and drop-in quantum neural networks.
+
+A circuit goes one way through the package: ``circuit`` lowers it to primitive operations,
+``program`` packs those into layers, ``engine`` runs the layers and their adjoint in JAX,
+``measure`` reads outputs off the state, and ``functions`` and ``networks`` are what users call.
+"""
 
 from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
 from jaxqnn.functions import expectation, probabilities, statevector
+from jaxqnn.gradients import JaxEstimatorGradient, JaxQGT, JaxSamplerGradient
+from jaxqnn.networks import EstimatorQNN, SamplerQNN
+from jaxqnn.primitives import JaxEstimator, JaxSampler
+from jaxqnn.torch import TorchConnector
+from jaxqnn.twins import accelerate
+from jaxqnn.verify import verify
 
 __all__ = [
+    "EstimatorQNN",
+    "JaxEstimator",
+    "JaxEstimatorGradient",
+    "JaxQGT",
     "JaxQNNError",
+    "JaxSampler",
+    "JaxSamplerGradient",
+    "SamplerQNN",
+    "TorchConnector",
     "UnsupportedCircuitError",
+    "accelerate",
     "expectation",
     "probabilities",
     "statevector",
+    "verify",
 ]

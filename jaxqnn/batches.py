@@ -68,6 +68,17 @@ def split(
     return [Piece(start, min(start + size, batch), size) for start in range(0, max(batch, 1), size)]
 
 
+def peak_bytes(
+    pieces: Sequence[Piece], *, state_bytes: int, num_outputs: int, device: jax.Device | None
+) -> int:
+    """Bytes a Jacobian over these pieces takes at its peak."""
+    at_once = min(len(pieces), _workers(device))
+    # The state and one cotangent an output, gathered and multiplied into two more copies, and the
+    # phases' cosine and sine.
+    states = 3 * (1 + num_outputs) + 2
+    return at_once * pieces[0].size * states * state_bytes
+
+
 def round_up(size: int) -> int:
     """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: few sizes, at most a third of it padding."""
     power = 1

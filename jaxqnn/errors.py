@@ -14,3 +14,7 @@ class JaxQNNError(QiskitMachineLearningError):
 
 class UnsupportedCircuitError(JaxQNNError, ValueError):
     """The circuit has an instruction that no exact, differentiable statevector function has."""
+
+
+class InvalidArgumentError(JaxQNNError, ValueError):
+    """An argument does not fit, where QML raises a ValueError."""

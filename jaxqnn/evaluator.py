@@ -7,10 +7,11 @@ so that memory stays bounded and every core has work.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -19,7 +20,8 @@ from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.batches import Piece, over_pieces, split
 from jaxqnn.engine import kernels
-from jaxqnn.errors import JaxQNNError
+from jaxqnn.errors import InvalidArgumentError, JaxQNNError
+from jaxqnn.functions import Function, model_function
 from jaxqnn.measure.outcomes import Measurement
 from jaxqnn.measure.specification import Specification
 from jaxqnn.model import Model
@@ -60,10 +62,24 @@ class Evaluator:
         self.precision = precision
         self.device = device
 
+    def __getstate__(self) -> dict[str, Any]:
+        derived = ("_data", "_atoms", "function")
+        return {key: value for key, value in vars(self).items() if key not in derived}
+
+    @cached_property
+    def function(self) -> Function:
+        """The pure JAX function of inputs (..., P) and weights (..., W)."""
+        return model_function(self.model)
+
     @property
     def num_outputs(self) -> int:
         """m, the outputs of one sample, flattened."""
-        return self.model.measurement.num_outputs
+        return math.prod(self.model.output_shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a real number."""
+        return self._dtype.itemsize
 
     def value(self, inputs: ArrayLike, weights: ArrayLike) -> Floats:
         """Outputs (B, m) for inputs (B, P) and weights (W,)."""
@@ -179,11 +195,11 @@ class Evaluator:
     def _checked(self, inputs: ArrayLike, weights: ArrayLike) -> tuple[Floats, Floats]:
         x, w = np.asarray(inputs, self._dtype), np.asarray(weights, self._dtype)
         if x.ndim != 2 or x.shape[1] != self.model.num_inputs:
-            raise JaxQNNError(
+            raise InvalidArgumentError(
                 f"inputs must have shape (batch, {self.model.num_inputs}), not {x.shape}."
             )
         if w.shape != (self.model.num_weights,):
-            raise JaxQNNError(
+            raise InvalidArgumentError(
                 f"weights must have shape ({self.model.num_weights},), not {w.shape}."
             )
         return x, w

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.circuit.expressions import atom_function
-from jaxqnn.errors import JaxQNNError
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure.outcomes import Measurement
 from jaxqnn.measure.specification import Specification
 from jaxqnn.program.build import CircuitProgram, build
@@ -22,6 +23,10 @@ from jaxqnn.program.tables import (
     padded_weights,
     tabulate,
 )
+
+
+# Measurements are checked when the model is made, unless their tables are large.
+_TABULATED_AT_ONCE = 20
 
 
 class Model:
@@ -50,7 +55,19 @@ class Model:
         self.num_inputs, self.num_weights = len(inputs), len(weights)
         self.output_shape = specification.output_shape(circuit)
         self.built: CircuitProgram = build(circuit, inputs, weights)
-        self.measurement: Measurement = specification.measurement(circuit, self.built)
+        self._circuit, self._specification = circuit, specification
+        if self.program.num_qubits <= _TABULATED_AT_ONCE:
+            self.measurement  # noqa: B018 - so that a measurement that does not fit fails here
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is derived is made again: tables are large, and closures cannot be pickled.
+        derived = ("measurement", "tables", "padded_sizes", "atoms")
+        return {key: value for key, value in vars(self).items() if key not in derived}
+
+    @cached_property
+    def measurement(self) -> Measurement:
+        """The measurement as arrays on labels."""
+        return self._specification.measurement(self._circuit, self.built)
 
     @property
     def program(self) -> Program:
@@ -125,21 +142,21 @@ def _check_parameters(
     for what, parameters in (("Input", inputs), ("Weight", weights)):
         for parameter in parameters:
             if not isinstance(parameter, Parameter):
-                raise JaxQNNError(
+                raise InvalidArgumentError(
                     f"{what} parameter {parameter!r} is a {type(parameter).__name__}, not a "
                     "qiskit.circuit.Parameter."
                 )
             if parameter not in circuit.parameters:
-                raise JaxQNNError(
+                raise InvalidArgumentError(
                     f"{what} parameter {parameter.name!r} is not in the circuit. Parameters are "
                     "told apart by identity: pass the very objects the circuit was built with."
                 )
     if len(set(given)) != len(given):
         repeated = next(p for i, p in enumerate(given) if p in given[:i])
-        raise JaxQNNError(f"Parameter {repeated.name!r} is given twice.")
+        raise InvalidArgumentError(f"Parameter {repeated.name!r} is given twice.")
     left = [p.name for p in circuit.parameters if p not in set(given)]
     if left:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"The circuit's parameters {left} are neither inputs nor weights. Add them to one of "
             "the two, or bind them."
         )

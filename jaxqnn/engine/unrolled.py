@@ -36,6 +36,7 @@ def unrolled(
         angles = evaluate(tables, inputs[0].T, weights)
         return measurement.outputs(_evolve(tables, angles)).T[None]
 
+    @jax.jit
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         if inputs.shape[0] == weights.shape[0]:
             return jax.vmap(one)(inputs, weights)

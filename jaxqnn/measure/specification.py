@@ -99,6 +99,12 @@ class Probabilities:
     def _classes(self, outcomes: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
         """The flat output index of every label."""
         if self.interpret is None:
+            if outcomes.max() >= shape[0]:
+                raise JaxQNNError(
+                    f"Outcome {outcomes.max()} is outside the output shape {shape}: the circuit "
+                    "has more classical bits than qubits. Pass interpret=lambda outcome: outcome "
+                    "with output_shape=2**num_clbits to keep them all."
+                )
             return outcomes
         distinct, where = np.unique(outcomes, return_inverse=True)
         found = np.array([self._class(int(outcome), shape) for outcome in distinct], np.int64)

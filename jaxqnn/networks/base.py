@@ -1,0 +1,210 @@
+"""What both networks share: when JAX is used, and everything computed by it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit_machine_learning.neural_networks import NeuralNetwork
+
+from jaxqnn.errors import InvalidArgumentError, JaxQNNError
+from jaxqnn.evaluator import Evaluator, Precision
+from jaxqnn.measure.specification import Specification
+from jaxqnn.networks.resources import Resources, estimate
+
+Pullback = Callable[[ArrayLike], tuple[NDArray[Any] | None, NDArray[Any] | None]]
+
+
+class JaxNetwork(NeuralNetwork):
+    """The JAX side of a QML network.
+
+    A subclass derives from this first and from QML's network second. It says what is measured
+    (``_specification``), and which primitive and gradient count as exact.
+    """
+
+    _input_params: list[Parameter]
+    _weight_params: list[Parameter]
+    _org_circuit: QuantumCircuit
+    _precision: Precision
+    _device: jax.Device | None
+    _evaluator_cache: Evaluator | None
+
+    def _prepare(self, precision: Precision, device: jax.Device | None) -> None:
+        """Called once QML's constructor is through: lowers the circuit, or warns."""
+        self._precision, self._device = precision, device
+        self._evaluator_cache = None
+        if self._primitive_is_exact():
+            self._evaluator  # noqa: B018 - so that a circuit that cannot be lowered fails here
+        if not (self._primitive_is_exact() and self._gradient_is_exact()):
+            self._warn_not_jax()
+
+    def _specification(self) -> Specification:
+        raise NotImplementedError
+
+    def _primitive_is_exact(self) -> bool:
+        raise NotImplementedError
+
+    def _gradient_is_exact(self) -> bool:
+        raise NotImplementedError
+
+    def _warn_not_jax(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def _evaluator(self) -> Evaluator:
+        if self._evaluator_cache is None:
+            self._evaluator_cache = Evaluator(
+                self._org_circuit,
+                self._specification(),
+                self._input_params,
+                self._weight_params,
+                precision=self._precision,
+                device=self._device,
+            )
+        return self._evaluator_cache
+
+    @property
+    def precision(self) -> Precision:
+        """ "double" or "single": what forward and backward compute in."""
+        return self._precision
+
+    def apply(self, inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
+        """The network as a pure JAX function, for ``jax.grad``, optax, flax or equinox.
+
+        Args:
+            inputs: (..., num_inputs).
+            weights: (..., num_weights); leading axes broadcast with those of the inputs.
+
+        Returns:
+            (..., *output_shape), exact, in the precision of the arguments. It follows
+            ``set_interpret``. Gradients are those of ``jaxqnn.expectation`` and
+            ``jaxqnn.probabilities``: reverse mode by the adjoint.
+
+        Example:
+            >>> import jax
+            >>> from qiskit.circuit.library import real_amplitudes
+            >>> import jaxqnn
+            >>> ansatz = real_amplitudes(2, reps=1)
+            >>> qnn = jaxqnn.EstimatorQNN(circuit=ansatz, weight_params=ansatz.parameters)
+            >>> loss = lambda weights: qnn.apply(jax.numpy.zeros(0), weights).sum()
+            >>> jax.grad(loss)(jax.numpy.ones(4)).shape
+            (4,)
+        """
+        return self._evaluator.function(inputs, weights)
+
+    def vjp(
+        self, input_data: ArrayLike | None, weights: ArrayLike | None
+    ) -> tuple[NDArray[Any], Pullback]:
+        """The output, and a function that pulls a cotangent of it back.
+
+        The Jacobian is never formed: one reverse sweep, whatever the number of outputs.
+
+        Args:
+            input_data: As for ``forward``.
+            weights: As for ``forward``.
+
+        Returns:
+            The output as ``forward`` gives it (dense), and ``pullback``. ``pullback(cotangent)``
+            takes an array of the output's shape and returns (input_cotangent, weight_cotangent):
+            the first has the shape of the input data and is None if the network has no inputs, the
+            second has shape (num_weights,) and is None if there are no weights.
+
+        Raises:
+            JaxQNNError: If the estimator, sampler or gradient is not exact.
+        """
+        if not (self._primitive_is_exact() and self._gradient_is_exact()):
+            raise JaxQNNError(
+                "vjp needs an exact network. Leave estimator, sampler and gradient out, or use "
+                "backward, which honours them."
+            )
+        input_, shape = self._validate_input(input_data)
+        x, w = self._arrays(input_, self._validate_weights(weights))
+        evaluator = self._evaluator
+        flat = evaluator.value(x, w).reshape(x.shape[0], *self.output_shape)
+        output = self._validate_forward_output(flat.astype(float), shape)
+
+        def pullback(cotangent: ArrayLike) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+            found = np.asarray(cotangent, dtype=float)
+            if found.size != output.size:
+                raise InvalidArgumentError(
+                    f"The cotangent must have the output's shape {output.shape}, not {found.shape}."
+                )
+            of_inputs, of_weights = evaluator.vjp(x, w, found.reshape(x.shape[0], -1))
+            return (
+                of_inputs.astype(float).reshape(np.shape(input_data)) if self._num_inputs else None,
+                of_weights.astype(float) if self._num_weights else None,
+            )
+
+        return output, pullback
+
+    def resources(self, batch_size: int = 1) -> Resources:
+        """What a backward pass will need, before anything is allocated.
+
+        Args:
+            batch_size: Samples in one call.
+
+        Returns:
+            Qubits, layers, and bytes of one state and at the peak; printable.
+        """
+        return estimate(self._evaluator, batch_size)
+
+    def _jax_forward(
+        self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
+    ) -> NDArray[np.float64]:
+        """(S, *output_shape)."""
+        x, w = self._arrays(input_data, weights)
+        found = self._evaluator.value(x, w)
+        return found.astype(float).reshape(x.shape[0], *self.output_shape)
+
+    def _jax_backward(
+        self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
+    ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+        """QML's gradients: (S, *output_shape, parameters), None for what it leaves out."""
+        x, w = self._arrays(input_data, weights)
+        if not x.shape[0] * (x.shape[1] + w.size):
+            return None, None
+        if not self._input_gradients and not self._num_weights:
+            return None, None
+        by_inputs, by_weights = self._evaluator.jacobian(x, w, wrt_inputs=self._input_gradients)
+        shape = (x.shape[0], *self.output_shape)
+        return (
+            None
+            if by_inputs is None
+            else by_inputs.astype(float).reshape(*shape, self._num_inputs),
+            None
+            if by_weights is None
+            else by_weights.astype(float).reshape(*shape, self._num_weights),
+        )
+
+    def _arrays(
+        self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Inputs (S, P) and weights (W,), with the leading axis of 1 that QML gives None."""
+        if input_data is None:
+            input_data = np.zeros((1, 0))
+        if weights is None:
+            weights = np.zeros(0)
+        for name, found, size in (
+            ("input_data", input_data.shape[-1], self._num_inputs),
+            ("weights", weights.size, self._num_weights),
+        ):
+            if found != size:
+                raise InvalidArgumentError(
+                    f"The network has {size} values of {name}, but {found} were passed."
+                )
+        return input_data, weights
+
+
+def warn_not_jax(name: str, what: object, instead: str) -> None:
+    """The one warning a network gives that will not run on JAX."""
+    warnings.warn(
+        f"{name} was given {type(what).__name__}, which is not known to be exact. It is honoured "
+        f"as in qiskit-machine-learning, so JAX is not used for it. {instead}",
+        UserWarning,
+        stacklevel=4,
+    )

@@ -1,0 +1,142 @@
+"""The drop-in EstimatorQNN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from numpy.typing import NDArray
+from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.passmanager import BasePassManager
+from qiskit.primitives import BaseEstimatorV2
+from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info.operators.base_operator import BaseOperator
+from qiskit_machine_learning.gradients import BaseEstimatorGradient
+from qiskit_machine_learning.neural_networks import EstimatorQNN as QMLEstimatorQNN
+
+from jaxqnn.evaluator import Precision
+from jaxqnn.measure.specification import Expectation
+from jaxqnn.networks.base import JaxNetwork, warn_not_jax
+from jaxqnn.networks.exact import is_exact_estimator_gradient
+from jaxqnn.primitives import is_exact_estimator
+
+
+class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
+    """QML's EstimatorQNN, computed by JAX: exact values and gradients, a batch at a time.
+
+    Change the import and keep the rest of a script. ``forward`` gives <psi|O|psi> for each
+    observable, (samples, observables); ``backward`` gives its derivatives, (samples, observables,
+    inputs) or None without ``input_gradients``, and (samples, observables, weights).
+
+    Args:
+        circuit: Unitary instructions; measurements at the end are passed over.
+        estimator: None or an exact one runs on JAX. Any other is honoured as in QML, with one
+            warning.
+        observables: One or several SparsePauliOp, Pauli or Operator; None is Z on every qubit. For
+            a transpiled circuit they may be laid out already or not.
+        input_params: Parameters that stand for the data.
+        weight_params: Parameters that are trained.
+        gradient: None, or an exact one, runs on JAX. Any other is honoured as in QML.
+        input_gradients: Whether ``backward`` differentiates by the inputs as well.
+        default_precision: Passed on to an estimator that is not exact.
+        pass_manager: Transpiles the circuit first.
+        precision: "double" computes in float64 whatever JAX's x64 setting, "single" in float32.
+            Results are float64 arrays, as QML's.
+        device: The JAX device to compute on; None is the default one.
+
+    Raises:
+        UnsupportedCircuitError: If an instruction is not unitary (exact estimators only).
+        QiskitMachineLearningError: If an argument does not fit the circuit.
+        ValueError: If parameters are foreign or left over.
+
+    Example:
+        >>> from qiskit import QuantumCircuit
+        >>> from qiskit.circuit import Parameter
+        >>> import jaxqnn
+        >>> x, w = Parameter("x"), Parameter("w")
+        >>> circuit = QuantumCircuit(1)
+        >>> _ = circuit.ry(x, 0)
+        >>> _ = circuit.ry(w, 0)
+        >>> qnn = jaxqnn.EstimatorQNN(circuit=circuit, input_params=[x], weight_params=[w])
+        >>> input_gradient, weight_gradient = qnn.backward([[0.1], [0.2]], [0.3])
+        >>> input_gradient is None, weight_gradient.shape
+        (True, (2, 1, 1))
+    """
+
+    def __init__(
+        self,
+        *,
+        circuit: QuantumCircuit,
+        estimator: BaseEstimatorV2 | None = None,
+        observables: Sequence[BaseOperator] | BaseOperator | None = None,
+        input_params: Sequence[Parameter] | None = None,
+        weight_params: Sequence[Parameter] | None = None,
+        gradient: BaseEstimatorGradient | None = None,
+        input_gradients: bool = False,
+        default_precision: float = 0.015625,
+        pass_manager: BasePassManager | None = None,
+        precision: Precision = "double",
+        device: jax.Device | None = None,
+    ) -> None:
+        super().__init__(
+            circuit=circuit,
+            estimator=estimator,
+            observables=observables,
+            input_params=input_params,
+            weight_params=weight_params,
+            gradient=gradient,
+            input_gradients=input_gradients,
+            default_precision=default_precision,
+            pass_manager=pass_manager,
+        )
+        if observables is None:
+            self._observables = (self._parity(),)
+        self._observables = tuple(self._laid_out(observable) for observable in self._observables)
+        self._prepare(precision, device)
+
+    def _parity(self) -> SparsePauliOp:
+        """Z on every qubit the user's circuit had, wherever a transpiler put them."""
+        layout = self._org_circuit.layout
+        n = self._org_circuit.num_qubits
+        where = range(n) if layout is None else layout.final_index_layout(filter_ancillas=True)
+        return SparsePauliOp.from_sparse_list([("Z" * len(where), list(where), 1)], num_qubits=n)
+
+    def _laid_out(self, observable: BaseOperator) -> BaseOperator:
+        circuit = self._org_circuit
+        if (
+            circuit.layout is None
+            or observable.num_qubits == circuit.num_qubits
+            or observable.num_qubits != self.num_virtual_qubits
+        ):
+            return observable
+        return SparsePauliOp(observable).apply_layout(circuit.layout)
+
+    def _specification(self) -> Expectation:
+        return Expectation(self._observables)
+
+    def _primitive_is_exact(self) -> bool:
+        return is_exact_estimator(self.estimator)
+
+    def _gradient_is_exact(self) -> bool:
+        return is_exact_estimator_gradient(self.gradient)
+
+    def _warn_not_jax(self) -> None:
+        culprit = self.gradient if self._primitive_is_exact() else self.estimator
+        warn_not_jax(
+            type(self).__name__, culprit, "Leave estimator and gradient out to run on JAX."
+        )
+
+    def _forward(
+        self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
+    ) -> NDArray[Any] | None:
+        if self._primitive_is_exact():
+            return self._jax_forward(input_data, weights)
+        return super()._forward(input_data, weights)
+
+    def _backward(
+        self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
+    ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+        if self._primitive_is_exact() and self._gradient_is_exact():
+            return self._jax_backward(input_data, weights)
+        return super()._backward(input_data, weights)
