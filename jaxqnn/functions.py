@@ -11,8 +11,6 @@ import jax.numpy as jnp
 from jax import lax
 from qiskit.circuit import Parameter, QuantumCircuit
 
-from jaxqnn.circuit.angles import Angle
-from jaxqnn.circuit.expressions import atom_function
 from jaxqnn.engine.differentiable import differentiable
 from jaxqnn.engine.unrolled import unrolled
 from jaxqnn.errors import JaxQNNError
@@ -70,15 +68,10 @@ def statevector(
     """
     model, split = _model(circuit, State(), input_params, weight_params)
     amplitudes = _function(model, differentiation)
-    phase = model.program.global_phase
 
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         real, imaginary = jnp.moveaxis(amplitudes(inputs, weights), -2, 0)
-        state = lax.complex(real, imaginary)
-        if phase.is_zero:
-            return state
-        angle = _angle(model, phase, inputs, weights)[..., None]
-        return state * lax.complex(jnp.cos(angle), jnp.sin(angle))
+        return lax.complex(real, imaginary)
 
     return _signature(function, model, split)
 
@@ -226,9 +219,7 @@ def _function(model: Model, differentiation: Differentiation) -> Function:
         weights = weights.transpose(*ensemble, *samples, axes).reshape(members, -1)
         inputs, weights = model.ensemble_columns(inputs, weights)
         outputs = core(inputs[:, None], weights)[:, 0]
-        outputs = outputs.reshape(
-            *(batch[i] for i in (*ensemble, *samples)), *model.output_shape
-        )
+        outputs = outputs.reshape(*(batch[i] for i in (*ensemble, *samples)), *model.output_shape)
         order = [(*ensemble, *samples).index(i) for i in range(axes)]
         return outputs.transpose(*order, *range(axes, outputs.ndim))
 
@@ -263,24 +254,3 @@ def _check_axis(name: str, value: jax.Array, size: int) -> None:
             f"The last axis of {name} must hold the circuit's {size} values, but its shape is "
             f"{value.shape}."
         )
-
-
-def _angle(model: Model, angle: Angle, inputs: jax.Array, weights: jax.Array) -> jax.Array:
-    """An angle of the program, (...)."""
-    batch = jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
-    columns = jnp.concatenate(
-        [
-            jnp.broadcast_to(inputs, (*batch, inputs.shape[-1])),
-            jnp.broadcast_to(weights, (*batch, weights.shape[-1])),
-        ],
-        axis=-1,
-    )
-    if model.program.atoms:
-        columns = jnp.concatenate([columns, atom_function(model.program.atoms)(columns)], axis=-1)
-    total = jnp.zeros(batch, columns.dtype)
-    for monomial, coefficient in angle.terms.items():
-        term = jnp.full(batch, coefficient, columns.dtype)
-        for column in monomial:
-            term = term * columns[..., column]
-        total = total + term
-    return total

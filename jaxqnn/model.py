@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +24,6 @@ from jaxqnn.program.tables import (
     padded_weights,
     tabulate,
 )
-
 
 # Measurements are checked when the model is made, unless their tables are large.
 _TABULATED_AT_ONCE = 20
@@ -54,7 +54,10 @@ class Model:
         _check_parameters(circuit, inputs, weights)
         self.num_inputs, self.num_weights = len(inputs), len(weights)
         self.output_shape = specification.output_shape(circuit)
-        self.built: CircuitProgram = build(circuit, inputs, weights)
+        built = build(circuit, inputs, weights)
+        self.built: CircuitProgram = replace(
+            built, program=specification.finish(circuit, built.program)
+        )
         self._circuit, self._specification = circuit, specification
         if self.program.num_qubits <= _TABULATED_AT_ONCE:
             self.measurement  # noqa: B018 - so that a measurement that does not fit fails here

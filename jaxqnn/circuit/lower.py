@@ -27,10 +27,7 @@ from jaxqnn.circuit.gates import GATES, IGNORED
 from jaxqnn.circuit.operations import Block, Operation, PauliRotation, Swap
 from jaxqnn.errors import UnsupportedCircuitError
 
-
-_STANDARD_GATES = {
-    name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()
-}
+_STANDARD_GATES = {name: gate.base_class for name, gate in get_standard_gate_name_mapping().items()}
 
 
 @dataclass(frozen=True)

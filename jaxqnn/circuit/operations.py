@@ -51,7 +51,7 @@ class Block:
     """A constant unitary on a few qubits; ``qubits[0]`` is the matrix's least significant bit."""
 
     qubits: tuple[int, ...]
-    matrix: NDArray[np.complex128]
+    matrix: NDArray[np.complexfloating]
 
 
 Operation = PauliRotation | Flip | ControlledFlip | Swap | Block

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from jaxqnn.program.frames import parity
 _NEGLIGIBLE = 1e-12
 _CHUNK = 16
 
-Observables = BaseOperator | Sequence[BaseOperator]
+Observables: TypeAlias = BaseOperator | Sequence[BaseOperator]
 
 
 def as_sums(observables: Observables | None, num_qubits: int) -> tuple[SparsePauliOp, ...]:
@@ -131,9 +132,7 @@ def _in_chunks(terms: Sequence[Sequence[_String]]) -> PauliSums:
                 part = group[begin : begin + _CHUNK]
                 missing = _CHUNK - len(part)
                 masks.append([mask for _, mask, _ in part] + [0] * missing)
-                coefficients.append(
-                    [[c.real, c.imag] for _, _, c in part] + [[0.0, 0.0]] * missing
-                )
+                coefficients.append([[c.real, c.imag] for _, _, c in part] + [[0.0, 0.0]] * missing)
                 shifts.append(shift)
                 outputs.append(output)
     return PauliSums(

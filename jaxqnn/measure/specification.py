@@ -16,6 +16,8 @@ from jaxqnn.errors import JaxQNNError
 from jaxqnn.measure.observables import Observables, as_sums, expectation
 from jaxqnn.measure.outcomes import Amplitudes, Classes, Diagonal, Distribution, Measurement
 from jaxqnn.program.build import CircuitProgram
+from jaxqnn.program.passes import with_global_phase, without_final_phases
+from jaxqnn.program.program import Program
 
 Interpret = Callable[[int], int | tuple[int, ...]]
 
@@ -28,6 +30,9 @@ class Specification(Protocol):
 
     def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
         """The shape of one sample's outputs."""
+
+    def finish(self, circuit: QuantumCircuit, program: Program) -> Program:
+        """The program with what is not measured left out, and what is measured written in."""
 
     def measurement(self, circuit: QuantumCircuit, built: CircuitProgram) -> Measurement:
         """The measurement on the labels of a built circuit."""
@@ -42,6 +47,12 @@ class Expectation:
     def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
         """(number of observables,)."""
         return (len(as_sums(self.observables, circuit.num_qubits)),)
+
+    def finish(self, circuit: QuantumCircuit, program: Program) -> Program:
+        """See ``Specification``; observables of Z alone see no phase after the last rotation."""
+        sums = as_sums(self.observables, circuit.num_qubits)
+        diagonal = not any(np.any(observable.paulis.x) for observable in sums)
+        return without_final_phases(program) if diagonal else program
 
     def measurement(self, circuit: QuantumCircuit, built: CircuitProgram) -> Measurement:
         """See ``Specification``."""
@@ -82,6 +93,10 @@ class Probabilities:
             raise JaxQNNError(f"output_shape must be positive, but is {shape}.")
         return shape
 
+    def finish(self, circuit: QuantumCircuit, program: Program) -> Program:
+        """See ``Specification``."""
+        return without_final_phases(program)
+
     def measurement(self, circuit: QuantumCircuit, built: CircuitProgram) -> Measurement:
         """See ``Specification``."""
         shape = self.output_shape(circuit)
@@ -113,7 +128,9 @@ class Probabilities:
     def _class(self, outcome: int, shape: tuple[int, ...]) -> int:
         assert self.interpret is not None
         key = self.interpret(outcome)
-        indices = (int(key),) if isinstance(key, Integral) else tuple(int(i) for i in key)
+        # An Integral may be one of NumPy's integers, which are no int.
+        keys = (key,) if isinstance(key, Integral) else key
+        indices = tuple(int(i) for i in cast(Iterable[int], keys))
         if len(indices) != len(shape) or not all(
             -size <= i < size for i, size in zip(indices, shape, strict=True)
         ):
@@ -133,6 +150,10 @@ class State:
     def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
         """(2, 2**num_qubits)."""
         return (2, 1 << circuit.num_qubits)
+
+    def finish(self, circuit: QuantumCircuit, program: Program) -> Program:
+        """See ``Specification``; amplitudes have the global phase."""
+        return with_global_phase(program)
 
     def measurement(self, circuit: QuantumCircuit, built: CircuitProgram) -> Measurement:
         """See ``Specification``."""
@@ -162,9 +183,7 @@ def _sources(circuit: QuantumCircuit, bits: tuple[int, ...] | None) -> tuple[int
     return tuple(read if bits is None else [read[bit] for bit in bits])
 
 
-def _outcomes(
-    built: CircuitProgram, sources: tuple[int | None, ...]
-) -> NDArray[np.int64]:
+def _outcomes(built: CircuitProgram, sources: tuple[int | None, ...]) -> NDArray[np.int64]:
     """The outcome of each final label."""
     program = built.program
     labels = np.arange(1 << program.num_qubits, dtype=np.uint32)

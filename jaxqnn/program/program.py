@@ -4,7 +4,8 @@ With amplitudes psi[x] over n-bit labels x, a program starts from a product of r
 (or from given amplitudes) and applies its layers in order.  A layer does, in order:
 
 1. ``label_map``: psi'[x] = psi[A x], A linear over GF(2), its columns as masks;
-2. ``phases``: psi'[x] = exp(-i/2 sum_k angle_k (-1)^parity(mask_k & x)) psi[x];
+2. ``phases``: psi'[x] = exp(-i/2 sum_k angle_k (-1)^parity(mask_k & x)) psi[x] (a mask of 0 turns
+   all labels alike);
 3. ``rotations``: RY(angle) on the leading bits, most significant first, or a constant ``block``
    (a unitary on the leading bits).
 
@@ -31,7 +32,7 @@ class Layer:
     label_map: tuple[int, ...]
     phases: tuple[tuple[int, Angle], ...] = ()
     rotations: tuple[Angle, ...] = ()
-    block: NDArray[np.complex128] | None = None
+    block: NDArray[np.complexfloating] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,7 @@ def check(program: Program) -> None:
         assert len(layer.label_map) == program.num_qubits
         assert all(0 < column < size for column in layer.label_map)
         assert _independent(layer.label_map)
-        assert all(0 < mask < size for mask, _ in layer.phases)
+        assert all(0 <= mask < size for mask, _ in layer.phases)
         assert len(layer.rotations) <= program.block_qubits
         assert not any(program.is_per_sample(angle) for angle in layer.rotations)
         if layer.block is not None:
@@ -151,7 +152,7 @@ def _independent(columns: tuple[int, ...]) -> bool:
     return True
 
 
-def _log2(matrix: NDArray[np.complex128]) -> int:
+def _log2(matrix: NDArray[np.complexfloating]) -> int:
     return int(matrix.shape[0]).bit_length() - 1
 
 

@@ -55,7 +55,7 @@ class Dense:
     """A constant unitary on (vector, functional) pairs, most significant matrix bit first."""
 
     pairs: tuple[tuple[int, int], ...]
-    matrix: NDArray[np.complex128]
+    matrix: NDArray[np.complexfloating]
 
 
 Element = Phase | Rotation | Dense
@@ -145,7 +145,9 @@ def resolve(
         if not vector:
             phase(functional, operation.angle.scaled(sign))
         elif weight & 1:
-            rotate(vector, functional, operation.angle.scaled(sign * (1 if weight % 4 == 1 else -1)))
+            rotate(
+                vector, functional, operation.angle.scaled(sign * (1 if weight % 4 == 1 else -1))
+            )
         else:
             qubit = operation.x.bit_length() - 1
             turn = out.rows[qubit]

@@ -28,7 +28,7 @@ class _Slot:
 
     pairs: list[tuple[int, int]] = field(default_factory=list)
     angles: list[Angle] = field(default_factory=list)
-    block: NDArray[np.complex128] | None = None
+    block: NDArray[np.complexfloating] | None = None
     phases: list[tuple[int, Angle]] = field(default_factory=list)
 
     def has_room(self, pairs: Sequence[tuple[int, int]], capacity: int) -> bool:
@@ -70,9 +70,7 @@ def schedule(
     return _emit(slots, num_qubits)
 
 
-def _place(
-    elements: list[Element], capacity: int
-) -> tuple[list[_Slot], list[_PendingPhase]]:
+def _place(elements: list[Element], capacity: int) -> tuple[list[_Slot], list[_PendingPhase]]:
     """Gives each rotation and block its layer, and each phase its interval."""
     slots: list[_Slot] = []
     pending: list[_PendingPhase] = []
