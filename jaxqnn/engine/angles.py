@@ -84,7 +84,7 @@ def pull_back(
     Returns:
         (P', m, B), by the selected columns.
     """
-    factor = table.use_coefficient[rows, :, None].astype(columns.dtype) * columns[
-        table.use_other[rows]
-    ]
+    factor = (
+        table.use_coefficient[rows, :, None].astype(columns.dtype) * columns[table.use_other[rows]]
+    )
     return jnp.sum(factor[:, :, None, :] * cotangent[table.use_angle[rows]], axis=1)

@@ -90,7 +90,9 @@ def _forward(
     return run
 
 
-def _reverse(tables: Tables, measurement: Measurement) -> Callable[..., tuple[jax.Array, jax.Array]]:
+def _reverse(
+    tables: Tables, measurement: Measurement
+) -> Callable[..., tuple[jax.Array, jax.Array]]:
     """(inputs, weights, states, cotangents (V, E, G, B, m)) -> cotangents of inputs and weights.
 
     V is an axis of cotangents of one and the same outputs; they share the reverse sweep's state.
@@ -223,7 +225,7 @@ def _over_ensemble(
     size = members[0].shape[0]
     if size == 1:
         found = one(*(x[0] for x in (*maybe_shared, *members)))
-        return tuple(x[None] for x in found)
+        return found[0][None], found[1][None]
     axes = (
         *(None if x.shape[0] == 1 else 0 for x in maybe_shared),
         *(0 for _ in members),
@@ -244,9 +246,7 @@ def _into_groups(inputs: jax.Array) -> jax.Array:
 
 def _out_of_groups(outputs: jax.Array, size: int, groups: int) -> jax.Array:
     """(E, V G, B, m) -> (V, E, G, B, m)."""
-    return jnp.moveaxis(
-        outputs.reshape(outputs.shape[0], size, groups, *outputs.shape[2:]), 1, 0
-    )
+    return jnp.moveaxis(outputs.reshape(outputs.shape[0], size, groups, *outputs.shape[2:]), 1, 0)
 
 
 def _split_states(states: jax.Array, size: int) -> jax.Array:

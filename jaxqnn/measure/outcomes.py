@@ -85,11 +85,11 @@ class Classes(NamedTuple):
     """Output o is the total probability of the labels whose class is o.
 
     Attributes:
-        index: (2^n,) int32, the class of each label.
+        of_label: (2^n,) int32, the class of each label.
         template: (m,), carries the number of classes in its shape.
     """
 
-    index: Array
+    of_label: Array
     template: Array
 
     @property
@@ -100,12 +100,12 @@ class Classes(NamedTuple):
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``Measurement``."""
         return jax.ops.segment_sum(
-            _probabilities(state), jnp.asarray(self.index), num_segments=self.num_outputs
+            _probabilities(state), jnp.asarray(self.of_label), num_segments=self.num_outputs
         )
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``Measurement``."""
-        hit = jnp.asarray(self.index)[:, None] == jnp.arange(self.num_outputs)[None, :]
+        hit = jnp.asarray(self.of_label)[:, None] == jnp.arange(self.num_outputs)[None, :]
         return 2 * hit.astype(state.dtype)[:, None, :, None] * state[:, :, None, :]
 
 
@@ -209,7 +209,8 @@ class Amplitudes(NamedTuple):
         hit = jnp.arange(state.shape[0])[:, None] == jnp.asarray(self.label)[None, :]
         unit = jnp.eye(2, dtype=state.dtype)[None, :, :, None] * hit[:, None, None, :]
         return jnp.broadcast_to(
-            unit.reshape(*state.shape[:2], -1, 1), (*state.shape[:2], self.num_outputs, state.shape[2])
+            unit.reshape(*state.shape[:2], -1, 1),
+            (*state.shape[:2], self.num_outputs, state.shape[2]),
         )
 
 

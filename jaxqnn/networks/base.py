@@ -70,7 +70,7 @@ class JaxNetwork(NeuralNetwork):
 
     @property
     def precision(self) -> Precision:
-        """ "double" or "single": what forward and backward compute in."""
+        """What forward and backward compute in: "double" or "single"."""
         return self._precision
 
     def apply(self, inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
@@ -124,7 +124,7 @@ class JaxNetwork(NeuralNetwork):
             )
         input_, shape = self._validate_input(input_data)
         x, w = self._arrays(input_, self._validate_weights(weights))
-        evaluator = self._evaluator
+        evaluator, given = self._evaluator, np.asarray(input_data).shape
         flat = evaluator.value(x, w).reshape(x.shape[0], *self.output_shape)
         output = self._validate_forward_output(flat.astype(float), shape)
 
@@ -136,7 +136,7 @@ class JaxNetwork(NeuralNetwork):
                 )
             of_inputs, of_weights = evaluator.vjp(x, w, found.reshape(x.shape[0], -1))
             return (
-                of_inputs.astype(float).reshape(np.shape(input_data)) if self._num_inputs else None,
+                of_inputs.astype(float).reshape(given) if self._num_inputs else None,
                 of_weights.astype(float) if self._num_weights else None,
             )
 

@@ -63,9 +63,6 @@ def estimate(evaluator: Evaluator, batch_size: int) -> Resources:
 
 
 def _readable(size: int) -> str:
-    value, unit = float(size), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
-        if value < 1024:
-            break
-        value /= 1024
-    return f"{value:.4g} {unit}"
+    units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+    power = min(max(size.bit_length() - 1, 0) // 10, len(units) - 1)
+    return f"{size / 1024**power:.4g} {units[power]}"

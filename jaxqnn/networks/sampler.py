@@ -110,16 +110,16 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         Raises:
             QiskitMachineLearningError: If there is no output shape, or ``interpret`` leaves it.
         """
-        before = (self.__dict__.get("_interpret"), self.__dict__.get("_output_shape"))
+        kept = {name: vars(self).get(name) for name in ("_interpret", "_output_shape")}
         super().set_interpret(interpret, output_shape)
         if interpret is None:
-            self._interpret = _identity  # QML's lambda cannot be pickled
+            self._interpret: Interpret = _identity  # QML's lambda cannot be pickled
         if self.__dict__.get("_evaluator_cache") is not None:
             previous, self._evaluator_cache = self._evaluator_cache, None
             try:
                 self._evaluator  # noqa: B018 - so that an interpret that does not fit fails here
             except Exception:
-                self._interpret, self._output_shape = before
+                self.__dict__.update(kept)
                 self._evaluator_cache = previous
                 raise
 
