@@ -20,9 +20,9 @@ from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
 FloatArray = NDArray[np.float64]
 
 # Central differences at four halved steps, extrapolated (Romberg): the error falls as step**8,
-# while the smallest step, 1e-3, keeps rounding near 1e-12. Angles are of order one, so the steps
+# while the smallest step, 5e-4, keeps rounding near 1e-12. Angles are of order one, so the steps
 # are absolute. The smaller ones serve parameters near the edge of an expression's domain.
-_STEPS = (8e-3, 5e-4, 3e-5)
+_STEPS = (4e-3, 3e-4, 2e-5)
 _LEVELS = 4
 
 RANGES = ((-math.pi, math.pi), (0.05, 0.95))

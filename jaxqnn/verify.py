@@ -10,6 +10,7 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
 
 from jaxqnn.errors import JaxQNNError
+from jaxqnn.primitives import is_exact_estimator, is_exact_sampler
 from jaxqnn.reference import (
     RANGES,
     Derivative,
@@ -22,6 +23,7 @@ from jaxqnn.report import Difference, Quantity, Side, VerifyReport
 
 FloatArray = NDArray[np.float64]
 
+_SINGLE_ATOL = 1e-4
 _QUANTITIES: tuple[Quantity, ...] = ("forward", "input gradient", "weight gradient")
 
 
@@ -56,7 +58,8 @@ def verify(
         A report: `passed`, `max_error`, the entries that differ and which side is wrong.
 
     Raises:
-        JaxQNNError: If `qnn` is no estimator or sampler network, or its data have a wrong shape.
+        JaxQNNError: If `qnn` is no estimator or sampler network, if its primitive is not exact, or
+            if the data have a wrong shape.
 
     Example:
         >>> from qiskit.circuit import Parameter, QuantumCircuit
@@ -73,6 +76,7 @@ def verify(
             f"verify takes an EstimatorQNN or a SamplerQNN, not {type(qnn).__name__}. Pass the "
             "network itself; that of a classifier or connector is its `neural_network`."
         )
+    _check_exact(qnn)
     if samples < 1:
         raise JaxQNNError(f"samples must be at least 1, not {samples}.")
     return _Comparison(qnn, *_data(qnn, input_data, weights, samples, seed), atol).report()
@@ -96,6 +100,8 @@ class _Comparison:
         self.outputs = tuple(int(size) for size in qnn.output_shape)
         self.rows = self._rows()
         self.notes: list[str] = []
+        if getattr(qnn, "precision", "double") == "single" and atol < _SINGLE_ATOL:
+            self.notes.append(f"single precision: give it a tolerance, atol={_SINGLE_ATOL:.0e}")
         self.differences: list[Difference] = []
         self.errors: list[FloatArray] = []
         self.failed = False
@@ -288,6 +294,16 @@ def qml_twin(qnn: EstimatorQNN | SamplerQNN) -> EstimatorQNN | SamplerQNN:
         interpret=qnn.interpret,
         output_shape=qnn.output_shape,
     )
+
+
+def _check_exact(qnn: EstimatorQNN | SamplerQNN) -> None:
+    estimator = isinstance(qnn, EstimatorQNN)
+    primitive = qnn.estimator if estimator else qnn.sampler
+    if not (is_exact_estimator if estimator else is_exact_sampler)(primitive):
+        raise JaxQNNError(
+            f"verify compares exact values, but this network's {type(primitive).__name__} is not "
+            "known to be exact. Verify the network without it."
+        )
 
 
 def _data(

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector, QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
+from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import Operator, SparsePauliOp
 from qiskit_machine_learning import neural_networks as qml
 
@@ -60,7 +61,7 @@ class WrongGradient(jaxqnn.EstimatorQNN):
     def backward(self, input_data: Any, weights: Any) -> Any:
         inputs, by_weights = super().backward(input_data, weights)
         by_weights = np.array(by_weights)
-        by_weights[1, 0, 2] += 1e-3
+        by_weights[1, ..., 2] += 1e-3
         return inputs, by_weights
 
 
@@ -189,6 +190,19 @@ def test_a_long_report_is_cut_short() -> None:
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(jaxqnn.JaxQNNError, match=told):
         jaxqnn.verify(jaxqnn.EstimatorQNN(**NETWORK), **arguments)
+
+
+def test_a_network_with_shots_is_refused() -> None:
+    with pytest.warns(UserWarning, match="JAX is not used"):
+        qnn = jaxqnn.SamplerQNN(**NETWORK, sampler=StatevectorSampler(seed=1))
+    with pytest.raises(jaxqnn.JaxQNNError, match="StatevectorSampler is not known to be exact"):
+        jaxqnn.verify(qnn)
+
+
+def test_single_precision_needs_its_tolerance() -> None:
+    qnn = jaxqnn.EstimatorQNN(**NETWORK, precision="single")
+    assert jaxqnn.verify(qnn, atol=1e-4).passed
+    assert "atol=1e-04" in str(jaxqnn.verify(qnn, atol=1e-12))
 
 
 def test_what_is_no_network_is_refused() -> None:

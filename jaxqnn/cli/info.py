@@ -98,7 +98,9 @@ def print_info(info: CircuitInfo, *, full: bool) -> None:
 
 
 def _listed(names: tuple[str, ...]) -> str:
+    """Parameters by the names they have in the program, p0 and on, and by their own."""
     if not names:
         return ""
     more = len(names) - _SHOWN_NAMES
-    return f": {', '.join(names[:_SHOWN_NAMES])}" + (f" and {more} more" if more > 0 else "")
+    shown = ", ".join(f"p{index} is {name}" for index, name in enumerate(names[:_SHOWN_NAMES]))
+    return f": {shown}" + (f" and {more} more" if more > 0 else "")

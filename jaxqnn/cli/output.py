@@ -43,12 +43,15 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table whose first column is text and whose others are numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     for position, name in enumerate(header):
         table.add_column(name, justify="right" if position else "left")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    stdout().print(table)
+    console = stdout()
+    console.print(title, style="bold")
+    console.print(table)
+    console.print()
 
 
 @contextmanager
