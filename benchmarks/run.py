@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -76,6 +77,8 @@ def main(
         if install is not None:
             console.print(f"{PEERS[name].title} is left out; to have it: {install}", style="yellow")
 
+    # A run that is told to end must take its workers along, and `race` does so on any exception.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     rules = Rules(limit_s=limit, measure_s=measure, rounds=rounds, second=second)
     about = machine()
     results: list[Result] = []

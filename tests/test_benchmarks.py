@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import numpy as np
@@ -17,15 +18,26 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import gpu, plots, tables
 from benchmarks.circuits import FAMILIES
 from benchmarks.peers import PEERS, load, missing
-from benchmarks.problems import KINDS, PROBLEMS, TARGETS, Problem, parity
+from benchmarks.problems import KINDS, PROBLEMS, TARGETS, Kind, Problem, parity
 from benchmarks.race import Lap, Rules, _disagreements, race
 from benchmarks.results import Result, from_json, machine, to_json
 from benchmarks.translate import translate
 
 # JAX peers follow the global x64 setting, which tests leave alone: they are checked before every
 # timing by the race itself.
-FLOAT64_PEERS = ["jaxqnn", "jaxqnn-vjp", "qml", "qml-aer", "lightning", "qulacs"]
-SMALLEST = [Problem(kind, 2, 2) for kind in ("z_product", "z_each", "parity", "probabilities")]
+FLOAT64_PEERS = ["jaxqnn", "qml", "qml-aer", "lightning", "qulacs"]
+CANNOT = {
+    ("qml-aer", "parity"): "shots",
+    ("qml-aer", "probabilities"): "shots",
+    ("lightning", "probabilities"): "expectation values",
+    ("qulacs", "probabilities"): "observables",
+}
+JACOBIANS = [
+    (name, kind)
+    for name in FLOAT64_PEERS
+    for kind in KINDS
+    if kind != "training" and (name, kind) not in CANNOT
+]
 
 
 def outputs(problem: Problem, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -59,14 +71,16 @@ def differences(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     return jacobian[..., :split], jacobian[..., split:]
 
 
-def build(name: str, problem: Problem) -> tuple[np.ndarray | None, np.ndarray]:
+def load_or_skip(name: str) -> ModuleType:
     install = missing(name)
     if install is not None:
-        pytest.skip(f"{PEERS[name].title} is not installed: {install}")
-    peer = load(name)
-    reason = peer.why_not(problem)
-    if reason is not None:
-        pytest.skip(reason)
+        pytest.skip(f"{PEERS[name].title} is a benchmark extra and not installed: {install}")
+    return load(name)
+
+
+def build(name: str, problem: Problem) -> tuple[np.ndarray | None, np.ndarray]:
+    peer = load_or_skip(name)
+    assert peer.why_not(problem) is None
     inputs, weights = peer.build(problem)(problem.inputs, problem.weights)
     return inputs, np.asarray(weights)
 
@@ -107,14 +121,20 @@ def test_translated_angles_equal_qiskits(family: str, ladders: bool) -> None:
     np.testing.assert_allclose(table.jacobian(values).T, slopes, atol=1e-8)
 
 
-@pytest.mark.parametrize("problem", SMALLEST, ids=lambda problem: problem.key)
-@pytest.mark.parametrize("name", FLOAT64_PEERS)
-def test_jacobian_equals_differences_of_qiskits_statevector(name: str, problem: Problem) -> None:
+@pytest.mark.parametrize(("name", "kind"), JACOBIANS)
+def test_jacobian_equals_differences_of_qiskits_statevector(name: str, kind: Kind) -> None:
+    problem = Problem(kind, 2, 2)
     inputs, weights = build(name, problem)
     expected_inputs, expected_weights = differences(problem)
     assert inputs is not None
     np.testing.assert_allclose(inputs, expected_inputs, atol=1e-8)
     np.testing.assert_allclose(weights, expected_weights, atol=1e-8)
+
+
+@pytest.mark.parametrize(("name", "kind"), CANNOT)
+def test_peer_says_what_it_cannot_do(name: str, kind: Kind) -> None:
+    reason = load_or_skip(name).why_not(Problem(kind, 2, 2))
+    assert CANNOT[name, kind] in reason
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -128,7 +148,7 @@ def test_every_family_has_the_right_gradient(name: str, family: str) -> None:
     np.testing.assert_allclose(weights, expected_weights, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", [name for name in FLOAT64_PEERS if name != "jaxqnn"])
+@pytest.mark.parametrize("name", ["jaxqnn-vjp", *FLOAT64_PEERS[1:]])
 def test_training_gradient_is_that_of_the_loss(name: str) -> None:
     problem = Problem("training", 2, 3)
     inputs, gradient = build(name, problem)
