@@ -15,6 +15,7 @@ from qiskit_machine_learning.connectors import TorchConnector as QMLTorchConnect
 from qiskit_machine_learning.neural_networks import NeuralNetwork
 
 from jaxqnn.errors import JaxQNNError
+from jaxqnn.networks.base import JaxNetwork
 
 HAS_TORCH = bool(qml_optionals.HAS_TORCH)
 if TYPE_CHECKING or HAS_TORCH:
@@ -98,7 +99,7 @@ class TorchConnector(QMLTorchConnector):
             QiskitMachineLearningError: The last dimension is not the number of inputs.
         """
         network = self.neural_network
-        if not hasattr(network, "vjp"):
+        if not _runs_on_jax(network):
             return super().forward(input_data)
         if input_data is None:
             input_data = self._weights.new_zeros(0)
@@ -108,6 +109,14 @@ class TorchConnector(QMLTorchConnector):
                 f"dimension must be the network's number of inputs, {network.num_inputs}."
             )
         return _Network.apply(input_data, self._weights, network, self.sparse)
+
+
+def _runs_on_jax(network: NeuralNetwork) -> bool:
+    return (
+        isinstance(network, JaxNetwork)
+        and network._primitive_is_exact()
+        and network._gradient_is_exact()
+    )
 
 
 def _as_weights(initial: Any, count: int) -> Tensor:

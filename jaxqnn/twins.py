@@ -6,32 +6,15 @@ import copy
 from typing import Any, TypeVar, cast
 
 from qiskit_machine_learning.algorithms.trainable_model import TrainableModel
-from qiskit_machine_learning.gradients import (
-    DerivativeType,
-    LinCombEstimatorGradient,
-    LinCombSamplerGradient,
-    ParamShiftEstimatorGradient,
-    ParamShiftSamplerGradient,
-)
 from qiskit_machine_learning.neural_networks import EstimatorQNN as QMLEstimatorQNN
 from qiskit_machine_learning.neural_networks import SamplerQNN as QMLSamplerQNN
 
 from jaxqnn.errors import JaxQNNError
-from jaxqnn.gradients import JaxEstimatorGradient, JaxSamplerGradient
 from jaxqnn.networks import EstimatorQNN, SamplerQNN
+from jaxqnn.networks.exact import is_exact_estimator_gradient, is_exact_sampler_gradient
 from jaxqnn.primitives import is_exact_estimator, is_exact_sampler
 
 _Model = TypeVar("_Model")
-
-# Rules that give the exact gradient when their primitive is exact.
-_EXACT_RULES = (
-    ParamShiftEstimatorGradient,
-    LinCombEstimatorGradient,
-    JaxEstimatorGradient,
-    ParamShiftSamplerGradient,
-    LinCombSamplerGradient,
-    JaxSamplerGradient,
-)
 
 
 def accelerate(model: _Model) -> _Model:
@@ -92,7 +75,7 @@ def _twin_of_model(model: Any) -> Any:
 
 def _twin_of_estimator(network: Any) -> EstimatorQNN:
     _check("estimator", network.estimator, is_exact_estimator(network.estimator))
-    _check_gradient(network.gradient, "_estimator")
+    _check("gradient", network.gradient, is_exact_estimator_gradient(network.gradient))
     return EstimatorQNN(
         circuit=network.circuit,
         observables=network.observables,
@@ -105,7 +88,7 @@ def _twin_of_estimator(network: Any) -> EstimatorQNN:
 
 def _twin_of_sampler(network: Any) -> SamplerQNN:
     _check("sampler", network.sampler, is_exact_sampler(network.sampler))
-    _check_gradient(network.gradient, "_sampler")
+    _check("gradient", network.gradient, is_exact_sampler_gradient(network.gradient))
     interpret = network.interpret
     # QML puts an identity of its own where none was given.
     given = getattr(interpret, "__module__", None) != QMLSamplerQNN.__module__
@@ -120,25 +103,10 @@ def _twin_of_sampler(network: Any) -> SamplerQNN:
     )
 
 
-def _check(role: str, primitive: object, exact: bool) -> None:
+def _check(role: str, given: object, exact: bool) -> None:
     if not exact:
         raise JaxQNNError(
-            f"The network cannot be accelerated: its {role} is a {type(primitive).__name__}, which "
-            "is not exact, and JAX would give other numbers. Build the network without an "
-            f"{role} argument (or with QML's exact one) if exact values are what you want."
+            f"The network cannot be accelerated: its {role}, a {type(given).__name__}, is not "
+            f"known to be exact, and JAX would give other numbers. Build the network without a "
+            f"{role} argument if the exact numbers are what you want."
         )
-
-
-def _check_gradient(gradient: Any, role: str) -> None:
-    name = type(gradient).__name__
-    if type(gradient) not in _EXACT_RULES or (
-        getattr(gradient, "derivative_type", DerivativeType.REAL) is not DerivativeType.REAL
-    ):
-        raise JaxQNNError(
-            f"The network cannot be accelerated: its gradient is a {name}, which is not the exact "
-            "derivative that JAX would give. Build the network without a gradient argument if the "
-            "exact one is what you want."
-        )
-    primitive = getattr(gradient, role)
-    exact = is_exact_estimator(primitive) if role == "_estimator" else is_exact_sampler(primitive)
-    _check(f"gradient's {role[1:]}", primitive, exact)

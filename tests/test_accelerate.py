@@ -22,7 +22,7 @@ from qiskit_machine_learning.gradients import (
     SPSAEstimatorGradient,
 )
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
-from qiskit_machine_learning.optimizers import COBYLA
+from qiskit_machine_learning.optimizers import COBYLA, SLSQP
 from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
 
 import jaxqnn
@@ -86,29 +86,33 @@ def same(mine: Any, reference: Any) -> None:
 
 MODELS = {
     "classifier": lambda: NeuralNetworkClassifier(
-        estimator_qnn(estimator=QMLEstimator()), optimizer=COBYLA(maxiter=12), initial_point=START
+        estimator_qnn(estimator=QMLEstimator()),
+        optimizer=SLSQP(maxiter=3),
+        initial_point=START,
     ),
     "one-hot classifier": lambda: NeuralNetworkClassifier(
         sampler_qnn(interpret=lambda outcome: outcome % 2, output_shape=2),
         one_hot=True,
         loss="cross_entropy",
-        optimizer=COBYLA(maxiter=12),
+        optimizer=SLSQP(maxiter=3),
         initial_point=START,
     ),
     "regressor": lambda: NeuralNetworkRegressor(
-        estimator_qnn(estimator=QMLEstimator()), optimizer=COBYLA(maxiter=12), initial_point=START
+        estimator_qnn(estimator=QMLEstimator()),
+        optimizer=SLSQP(maxiter=3),
+        initial_point=START,
     ),
     "vqc": lambda: VQC(
         feature_map=FEATURE_MAP,
         ansatz=ANSATZ,
-        optimizer=COBYLA(maxiter=12),
+        optimizer=SLSQP(maxiter=3),
         initial_point=START,
     ),
     "vqr": lambda: VQR(
         feature_map=FEATURE_MAP,
         ansatz=ANSATZ,
         estimator=QMLEstimator(),
-        optimizer=COBYLA(maxiter=12),
+        optimizer=SLSQP(maxiter=3),
         initial_point=START,
     ),
 }
@@ -143,29 +147,29 @@ def test_the_original_stays_as_it_was() -> None:
 
 
 REFUSED = {
-    "shots": (lambda: sampler_qnn(sampler=StatevectorSampler()), "sampler is a StatevectorSampler"),
-    "sampling": (lambda: sampler_qnn(sampler=QMLSampler(shots=10)), "sampler is a QMLSampler"),
+    "shots": (lambda: sampler_qnn(sampler=StatevectorSampler()), "sampler, a StatevectorSampler"),
+    "sampling": (lambda: sampler_qnn(sampler=QMLSampler(shots=10)), "sampler, a QMLSampler"),
     "noise": (
         lambda: estimator_qnn(estimator=StatevectorEstimator()),
-        "estimator is a StatevectorEstimator",
+        "estimator, a StatevectorEstimator",
     ),
     "precision": (
         lambda: estimator_qnn(estimator=QMLEstimator(default_precision=0.1)),
-        "estimator is a QMLEstimator",
+        "estimator, a QMLEstimator",
     ),
     "approximate gradient": (
         lambda: estimator_qnn(gradient=SPSAEstimatorGradient(QMLEstimator(), 0.1)),
-        "gradient is a SPSAEstimatorGradient",
+        "gradient, a SPSAEstimatorGradient",
     ),
     "another derivative": (
         lambda: estimator_qnn(
             gradient=LinCombEstimatorGradient(QMLEstimator(), DerivativeType.IMAG)
         ),
-        "gradient is a LinComb",
+        "gradient, a LinComb",
     ),
     "gradient with shots": (
         lambda: sampler_qnn(gradient=ParamShiftSamplerGradient(StatevectorSampler())),
-        "gradient's sampler",
+        "gradient, a ParamShift",
     ),
     "subclass": (lambda: type("Mine", (EstimatorQNN,), {})(**CIRCUIT), "Mine is a subclass"),
     "something else": (lambda: COBYLA(), "COBYLA has no network"),

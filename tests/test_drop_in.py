@@ -24,7 +24,7 @@ from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qiskit_machine_learning.neural_networks import EffectiveDimension, LocalEffectiveDimension
 from qiskit_machine_learning.neural_networks import EstimatorQNN as QMLEstimatorQNN
 from qiskit_machine_learning.neural_networks import SamplerQNN as QMLSamplerQNN
-from qiskit_machine_learning.optimizers import COBYLA, L_BFGS_B, GradientDescent
+from qiskit_machine_learning.optimizers import COBYLA, SLSQP
 from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -96,7 +96,7 @@ def test_training_curves_are_those_of_qml(name: str) -> None:
         model = model_class(
             network,
             **arguments,
-            optimizer=L_BFGS_B(maxiter=4),
+            optimizer=SLSQP(maxiter=4),
             initial_point=START,
             callback=recorder,
         ).fit(X, targets)
@@ -179,7 +179,7 @@ def test_warm_start_continues_where_it_stopped() -> None:
     for one in (network, reference):
         model = NeuralNetworkClassifier(
             one,
-            optimizer=GradientDescent(maxiter=2, learning_rate=0.1),
+            optimizer=SLSQP(maxiter=2),
             warm_start=True,
             initial_point=START,
         )
@@ -342,7 +342,7 @@ class TestJaxEcosystem:
         class QuantumLayer(equinox.Module):
             weights: jax.Array
 
-            def __call__(self, inputs: Any) -> Any:
+            def __call__(self, inputs: Any, *, key: Any = None) -> Any:
                 return network.apply(inputs, self.weights)
 
         model = equinox.nn.Sequential(
