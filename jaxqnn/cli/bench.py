@@ -84,7 +84,7 @@ def print_timings(timings: list[Timing]) -> None:
     first = timings[0]
     print_table(
         f"Seconds of backward, batch {first.batch}, gradients by inputs and weights",
-        ("network", "qubits", "parameters", "QML", "first call", "steady", "ratio", "difference"),
+        ("network", "qubits", "params", "QML", "first", "steady", "ratio", "distance"),
         [
             (
                 timing.network,
@@ -94,7 +94,7 @@ def print_timings(timings: list[Timing]) -> None:
                 seconds(timing.first_seconds),
                 seconds(timing.steady_seconds),
                 f"{timing.ratio:,.0f}x" if timing.passed else "-",
-                f"{timing.max_difference:.0e}" + ("" if timing.passed else " WRONG"),
+                f"{timing.max_difference:.0e}" if timing.passed else "WRONG",
             )
             for timing in timings
         ],

@@ -55,8 +55,8 @@ def run_demo(*, steps: int, seed: int, plot: Path | None, as_json: bool) -> bool
 
 def _print_networks(rows: list[NetworkRow]) -> None:
     print_table(
-        "One sample through each network: shapes, and largest distance from Qiskit",
-        ("network", "forward", "input gradient", "weight gradient", "distance", "parity"),
+        "One sample through each network: shapes of all passes, largest distance from Qiskit",
+        ("network", "forward", "by inputs", "by weights", "distance", "parity"),
         [
             (
                 row.network,
@@ -75,8 +75,8 @@ def _print_training(training: Training) -> None:
     last = len(training.losses) - 1
     shown = sorted({round(i * last / (_REPORTED_STEPS - 1)) for i in range(_REPORTED_STEPS)})
     print_table(
-        f"Breast cancer data, {training.num_train} training and {len(training.test_labels)} test "
-        f"samples, 2 principal components, {training.num_weights} weights, Adam",
+        f"Breast cancer data, 2 principal components: {training.num_train} samples to train, "
+        f"{len(training.test_labels)} to test, {training.num_weights} weights",
         ("step", "loss", "train accuracy", "test accuracy"),
         [
             (

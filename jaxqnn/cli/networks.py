@@ -66,12 +66,12 @@ def network_rows(seed: int = 42) -> Iterator[NetworkRow]:
     estimator, sampler = estimator_network(), sampler_network()
     yield _row("EstimatorQNN, <YY>", estimator, seed)
     estimator.input_gradients = True
-    yield _row("the same, input gradients", estimator, seed)
+    yield _row("+ input gradients", estimator, seed)
     yield _row("SamplerQNN, 4 bit strings", sampler, seed)
     sampler.input_gradients = True
-    yield _row("the same, input gradients", sampler, seed)
+    yield _row("+ input gradients", sampler, seed)
     sampler.set_interpret(parity, output_shape=2)
-    yield _row("the same, interpret=parity, 2 classes", sampler, seed)
+    yield _row("+ interpret=parity, 2 classes", sampler, seed)
 
 
 def _row(name: str, qnn: EstimatorQNN | SamplerQNN, seed: int) -> NetworkRow:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -43,15 +44,14 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table whose first column is text and whose others are numbers."""
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for position, name in enumerate(header):
-        table.add_column(name, justify="right" if position else "left")
+        table.add_column(name, justify="right" if position else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     console = stdout()
     console.print(title, style="bold")
     console.print(table)
-    console.print()
 
 
 @contextmanager
@@ -108,12 +108,11 @@ def require_plotting(file: Path | None) -> None:
 
 
 def seconds(value: float) -> str:
-    """A time with a unit that suits it."""
-    if value < 1e-3:
-        return f"{value * 1e6:.0f} us"
-    if value < 1:
-        return f"{value * 1e3:.2f} ms"
-    return f"{value:.2f} s"
+    """A time with a unit that suits it, to three digits."""
+    for factor, unit in ((1e6, "us"), (1e3, "ms")):
+        if value * factor < 999.5:
+            return f"{value * factor:.3g} {unit}"
+    return f"{value:.3g} s"
 
 
 def size(count: float) -> str:

@@ -44,7 +44,7 @@ def _plot_boundary(figure: Any, plane: Any, result: "Training") -> None:
         xlabel="first principal component",
         ylabel="second principal component",
     )
-    plane.legend(frameon=True, loc="best")
+    plane.legend(frameon=True, loc="upper left")
     figure.colorbar(shades, ax=plane, label="network output <ZZ>", ticks=[-1, -0.5, 0, 0.5, 1])
 
 
