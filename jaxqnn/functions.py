@@ -13,7 +13,7 @@ from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.engine.differentiable import differentiable
 from jaxqnn.engine.unrolled import unrolled
-from jaxqnn.errors import JaxQNNError
+from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.measure.observables import Observables
 from jaxqnn.measure.specification import (
     Expectation,
@@ -202,6 +202,8 @@ def _function(model: Model, differentiation: Differentiation) -> Function:
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         batch = jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
         axes = len(batch)
+        if 0 in batch:
+            return jnp.zeros((*batch, *model.output_shape), weights.dtype)
         inputs = inputs.reshape(*[1] * (axes + 1 - inputs.ndim), *inputs.shape)
         weights = weights.reshape(*[1] * (axes + 1 - weights.ndim), *weights.shape)
         # Axes along which the weights differ are the ensemble, all others are samples.
@@ -232,11 +234,10 @@ def _signature(function: Function, model: Model, split: bool) -> Function:
     def of_parts(inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
         """f(inputs (..., P), weights (..., W)); leading axes broadcast."""
         inputs, weights = jnp.asarray(inputs), jnp.asarray(weights)
-        dtype = jnp.result_type(inputs, weights, jnp.float32)
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise JaxQNNError(f"Parameters must be real numbers, but have dtype {dtype}.")
         _check_axis("inputs", inputs, model.num_inputs)
         _check_axis("weights", weights, model.num_weights)
+        _check_batches(inputs, weights)
+        dtype = _float_type(inputs, weights)
         return function(inputs.astype(dtype), weights.astype(dtype))
 
     def of_all(params: jax.typing.ArrayLike) -> jax.Array:
@@ -254,3 +255,25 @@ def _check_axis(name: str, value: jax.Array, size: int) -> None:
             f"The last axis of {name} must hold the circuit's {size} values, but its shape is "
             f"{value.shape}."
         )
+
+
+def _check_batches(inputs: jax.Array, weights: jax.Array) -> None:
+    try:
+        jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
+    except ValueError:
+        raise InvalidArgumentError(
+            f"The leading axes of inputs {inputs.shape} and of weights {weights.shape} do not "
+            "broadcast. Make them equal, or 1 where one is to be repeated."
+        ) from None
+
+
+def _float_type(inputs: jax.Array, weights: jax.Array) -> jnp.dtype:
+    """The arguments' common type: integers count as JAX's default float, halves as float32."""
+    dtype = jnp.result_type(inputs, weights)
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        raise JaxQNNError(
+            f"Parameters must be real numbers, but have dtype {dtype}. Pass their real parts."
+        )
+    if not jnp.issubdtype(dtype, jnp.floating):
+        return jnp.result_type(float)
+    return jnp.promote_types(dtype, jnp.float32)
