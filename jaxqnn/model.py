@@ -58,7 +58,7 @@ class Model:
         self.built: CircuitProgram = replace(
             built, program=specification.finish(circuit, built.program)
         )
-        self._circuit, self._specification = circuit, specification
+        self.circuit, self.specification = circuit, specification
         if self.program.num_qubits <= _TABULATED_AT_ONCE:
             self.measurement  # noqa: B018 - so that a measurement that does not fit fails here
 
@@ -70,7 +70,7 @@ class Model:
     @cached_property
     def measurement(self) -> Measurement:
         """The measurement as arrays on labels."""
-        return self._specification.measurement(self._circuit, self.built)
+        return self.specification.measurement(self.circuit, self.built)
 
     @property
     def program(self) -> Program:

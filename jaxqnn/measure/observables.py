@@ -85,6 +85,11 @@ def expectation(built: CircuitProgram, sums: Sequence[SparsePauliOp]) -> Measure
     return _in_chunks(terms)
 
 
+def strings(built: CircuitProgram, sums: Sequence[SparsePauliOp]) -> PauliSums:
+    """The same as Pauli strings, which take no array of the state's size."""
+    return _in_chunks([list(_on_labels(built, o)) for o in sums])
+
+
 _String = tuple[int, int, complex]  # shift, mask, coefficient
 
 

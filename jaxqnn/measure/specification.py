@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit import QuantumCircuit
+from qiskit.circuit import Measure, QuantumCircuit
 
 from jaxqnn.errors import JaxQNNError
 from jaxqnn.measure.observables import Observables, as_sums, expectation
@@ -111,6 +111,10 @@ class Probabilities:
             return Diagonal((np.arange(size)[:, None] == index[None, :]).astype(float))
         return Classes(index.astype(np.int32), np.zeros(size))
 
+    def sources(self, circuit: QuantumCircuit) -> tuple[int | None, ...]:
+        """For each outcome bit the qubit it is read from, None for a bit that stays zero."""
+        return _sources(circuit, self.bits)
+
     def _classes(self, outcomes: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
         """The flat output index of every label."""
         if self.interpret is None:
@@ -171,7 +175,7 @@ def _sources(circuit: QuantumCircuit, bits: tuple[int, ...] | None) -> tuple[int
     if circuit.num_clbits:
         read = [None] * circuit.num_clbits
         for item in circuit.data:
-            if item.operation.name == "measure":
+            if isinstance(item.operation, Measure):
                 read[clbit_index[item.clbits[0]]] = qubit_index[item.qubits[0]]
         if all(source is None for source in read):
             raise JaxQNNError(

@@ -1,0 +1,120 @@
+"""From a model and a mesh to what each device runs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxqnn.errors import JaxQNNError
+from jaxqnn.measure.observables import as_sums, strings
+from jaxqnn.measure.outcomes import Classes, Diagonal, Distribution
+from jaxqnn.measure.specification import Expectation, Probabilities, State
+from jaxqnn.model import Model
+from jaxqnn.program.build import CircuitProgram
+from jaxqnn.sharding.engine import STATE
+from jaxqnn.sharding.kernels import BATCH, Data, SplitStates, WholeStates
+from jaxqnn.sharding.outcomes import (
+    SplitAmplitudes,
+    SplitMeasurement,
+    SplitProbabilities,
+    split_classes,
+    split_flips,
+    split_paulis,
+)
+from jaxqnn.sharding.placement import place
+from jaxqnn.sharding.tables import tabulate_split
+
+
+def mesh_data(model: Model, mesh: Mesh) -> Data:
+    """A model's arrays for a mesh.
+
+    Args:
+        model: Circuit and measurement.
+        mesh: With an axis "batch", an axis "state", or both.
+
+    Returns:
+        ``SplitStates`` if the mesh has more than one device along "state", else ``WholeStates``.
+
+    Raises:
+        JaxQNNError: If the mesh has neither axis, or the states cannot be split so.
+    """
+    size = check_mesh(mesh)
+    if size == 1:
+        return WholeStates(model.tables, model.measurement)
+    bits = size.bit_length() - 1
+    in_order = _in_circuit_order(model)
+    placement = place(model.program, bits, in_circuit_order=in_order)
+    built = CircuitProgram(placement.final, model.built.qubits, model.built.width)
+    return SplitStates(tabulate_split(placement), _measurement(model, built, bits, in_order))
+
+
+def check_mesh(mesh: Mesh) -> int:
+    """The size of the mesh's "state" axis, 1 if there is none.
+
+    Raises:
+        JaxQNNError: If this is no mesh, has neither axis, or the size is no power of two.
+    """
+    if not isinstance(mesh, Mesh):
+        raise JaxQNNError(f"mesh must be a jax.sharding.Mesh, but is a {type(mesh).__name__}.")
+    if not {BATCH, STATE} & set(mesh.axis_names):
+        raise JaxQNNError(
+            f'The mesh has the axes {tuple(mesh.axis_names)}, but neither "batch" (samples) nor '
+            '"state" (amplitudes). Name one of its axes so.'
+        )
+    size = int(mesh.shape.get(STATE, 1))
+    if size & (size - 1):
+        raise JaxQNNError(
+            f'The mesh axis "state" has {size} devices, but amplitudes are shared out over a power '
+            "of two."
+        )
+    return size
+
+
+def _in_circuit_order(model: Model) -> bool:
+    """Whether the outputs are the amplitudes or their squares, one for one."""
+    specification, width = model.specification, model.built.width
+    if len(model.built.qubits) < width:
+        return False
+    if isinstance(specification, State):
+        return True
+    return (
+        isinstance(specification, Probabilities)
+        and specification.interpret is None
+        and math.prod(model.output_shape) == 1 << width
+        and specification.sources(model.circuit) == tuple(range(width))
+    )
+
+
+def _measurement(
+    model: Model, built: CircuitProgram, bits: int, in_order: bool
+) -> SplitMeasurement:
+    specification = model.specification
+    if in_order:
+        flips = split_flips(built.program, bits)
+        if isinstance(specification, State):
+            return SplitAmplitudes(*flips)
+        return SplitProbabilities(*flips)
+    if isinstance(specification, Expectation):
+        sums = as_sums(specification.observables, built.width)
+        return split_paulis(strings(built, sums), bits)
+    if isinstance(specification, State):
+        raise JaxQNNError(
+            "The circuit has qubits that nothing acts on, and its state is to be shared out over "
+            'the mesh axis "state". Remove them from the circuit.'
+        )
+    found = specification.measurement(model.circuit, built)
+    labels = np.arange(1 << built.program.num_qubits)
+    match found:
+        case Classes(index, _):
+            pass
+        case Distribution(label):
+            index = np.empty(labels.shape, np.int32)
+            used = np.flatnonzero(label >= 0)
+            index[label[used]] = used
+        case Diagonal(weights):
+            index = np.argmax(weights, axis=0)
+        case _:
+            raise AssertionError(type(found))
+    return split_classes(index, found.num_outputs, bits)

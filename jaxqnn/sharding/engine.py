@@ -1,0 +1,193 @@
+"""The forward and the reverse sweep on one device's part of the amplitudes.
+
+Everything here runs inside ``jax.shard_map`` over the mesh axis ``STATE``.  A device holds
+(2^(n-s), 2, B), the amplitudes whose low s label bits are its own index.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxqnn.engine.adjoint import _phase_cotangents, rotation_cotangent
+from jaxqnn.engine.angles import Angles, evaluate, pull_back, sample_columns, shared_columns
+from jaxqnn.engine.evolve import apply_leading, apply_phases
+from jaxqnn.engine.layers import label_index, product_state, relabel, rotation_matrices
+from jaxqnn.sharding.tables import SplitTables
+
+STATE = "state"
+
+
+def device_index() -> jax.Array:
+    """The s low bits of the labels this device holds."""
+    return lax.axis_index(STATE).astype(jnp.uint32)
+
+
+def device_signs(masks: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """(-1)^parity(mask & device)."""
+    odd = lax.population_count(jnp.asarray(masks) & device_index()) & 1
+    return 1 - 2 * odd.astype(dtype)
+
+
+def exchange(part: jax.Array) -> jax.Array:
+    """Swaps the device bits with the s leading local bits; its own inverse."""
+    size = lax.axis_size(STATE)
+    chunks = part.reshape(size, part.shape[0] // size, *part.shape[1:])
+    return lax.all_to_all(chunks, STATE, split_axis=0, concat_axis=0).reshape(part.shape)
+
+
+def final_state(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+    """This device's part of the final state, (2^(n-s), 2, B)."""
+    angles, starts = _angles(tables, inputs, weights)
+    matrices = rotation_matrices(angles.rotations)
+    real = _start(starts)
+
+    def layer(l: jax.Array, part: jax.Array) -> jax.Array:
+        part = relabel(part, _index(tables, l, inverse=False))
+        part = apply_phases(tables.local, angles, l, part[:, :, None, :], 1)[:, :, 0, :]
+        part = apply_leading(tables.local, matrices, l, part, inverse=False)
+        return lax.fori_loop(0, tables.exchange[l], lambda _, p: exchange(p), part)
+
+    start = jnp.stack([real, jnp.zeros_like(real)], axis=1)
+    return lax.fori_loop(0, tables.local.num_layers, layer, start)
+
+
+def pull_state(
+    tables: SplitTables,
+    inputs: jax.Array,
+    weights: jax.Array,
+    part: jax.Array,
+    cotangents: jax.Array,
+    *,
+    per_sample: bool,
+    inputs_count: bool,
+) -> tuple[jax.Array, jax.Array]:
+    """See ``jaxqnn.engine.kernels.pull_state``; the results are summed over the devices."""
+    angles, starts = _angles(tables, inputs, weights)
+    found, of_starts = _sweep(
+        tables,
+        angles,
+        part,
+        cotangents,
+        starts,
+        per_sample=per_sample,
+        inputs_count=inputs_count,
+    )
+    columns = sample_columns(inputs.T, weights)
+    of_sample = jnp.concatenate([_flat(found.sample), of_starts])
+    of_shared = jnp.concatenate([_flat(found.rotations), _flat(found.shared)])
+    # The few sums over devices: every angle's cotangent, however many parameters it has.
+    of_sample, of_shared = lax.psum((of_sample, of_shared), STATE)
+    num_inputs = inputs.shape[1]
+    local = tables.local
+    of_inputs = pull_back(local.sample, columns, of_sample, slice(0, num_inputs))
+    of_weights = pull_back(local.shared, shared_columns(weights), of_shared, slice(None))
+    through_sample = pull_back(local.sample, columns, of_sample, slice(num_inputs, None))
+    if not per_sample:
+        through_sample = jnp.sum(through_sample, axis=2, keepdims=True)
+    return (
+        jnp.transpose(of_inputs, (2, 1, 0)),
+        jnp.transpose(of_weights + through_sample, (2, 1, 0)),
+    )
+
+
+def _sweep(
+    tables: SplitTables,
+    angles: Angles,
+    part: jax.Array,
+    cotangents: jax.Array,
+    starts: jax.Array,
+    *,
+    per_sample: bool,
+    inputs_count: bool,
+) -> tuple[Angles, jax.Array]:
+    """As ``jaxqnn.engine.adjoint``, with exchanges undone where they come."""
+    local, dtype = tables.local, part.dtype
+    outputs, batch = cotangents.shape[2:]
+    kept = (outputs, batch if per_sample else 1)
+    matrices = rotation_matrices(angles.rotations)
+    both = jnp.concatenate([part[:, :, None, :], cotangents], axis=2)
+    rotations = jnp.zeros((*angles.rotations.shape, *kept), dtype)
+    shared = jnp.zeros((*angles.shared.shape, *kept), dtype)
+    sample = jnp.zeros((*angles.sample.shape[:2], outputs, batch), dtype)
+
+    def layer(i: jax.Array, carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        both, rotations, shared, sample = carry
+        l = local.num_layers - 1 - i
+        both = lax.fori_loop(0, tables.exchange[l], lambda _, b: exchange(b), both)
+        rotations = lax.fori_loop(
+            0,
+            local.trainable[l],
+            lambda _, out: out.at[l].set(
+                rotation_cotangent(both, angles.rotations.shape[1], per_sample=per_sample)
+            ),
+            rotations,
+        )
+        both = apply_leading(local, matrices, l, both, inverse=True)
+        shared, sample = _phase_cotangents(
+            local,
+            angles,
+            l,
+            both,
+            shared,
+            sample,
+            per_sample=per_sample,
+            inputs_count=inputs_count,
+        )
+        both = apply_phases(local, angles, l, both, -1)
+        return relabel(both, _index(tables, l, inverse=True)), rotations, shared, sample
+
+    both, rotations, shared, sample = lax.fori_loop(
+        0, local.num_layers, layer, (both, rotations, shared, sample)
+    )
+    shared *= device_signs(tables.shared_device, dtype)[..., None, None]
+    sample *= device_signs(tables.sample_device, dtype)[..., None, None]
+    _, pull = jax.vjp(_start, starts)
+    of_starts = jax.vmap(lambda c: pull(c)[0], in_axes=1, out_axes=1)(both[:, 0, 1:])
+    return Angles(rotations, shared, sample, angles.start), of_starts
+
+
+def _angles(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> tuple[Angles, jax.Array]:
+    """The angles of this device's phases, and all of the start's (n, B).
+
+    On one device, the part of a phase's sign that lies on device bits is a sign of the angle.
+    """
+    angles = evaluate(tables.local, inputs.T, weights)
+    dtype = angles.shared.dtype
+    return (
+        angles._replace(
+            shared=angles.shared * device_signs(tables.shared_device, dtype),
+            sample=angles.sample * device_signs(tables.sample_device, dtype)[..., None],
+            start=angles.start[: tables.local.num_qubits],
+        ),
+        angles.start,
+    )
+
+
+def _start(angles: jax.Array) -> jax.Array:
+    """This device's part of the product of RY(angle)|0>: (n, B) -> (2^(n-s), B)."""
+    size = lax.axis_size(STATE).bit_length() - 1
+    local = angles.shape[0] - size
+    factor = jnp.ones((1, angles.shape[1]), angles.dtype)
+    for bit in range(size):
+        half = angles[local + bit] / 2
+        factor = factor * jnp.where(device_index() >> bit & 1, jnp.sin(half), jnp.cos(half))
+    return factor * product_state(angles[:local])
+
+
+def _index(tables: SplitTables, l: jax.Array, *, inverse: bool) -> jax.Array:
+    """Where each local label of layer l comes from, on this device."""
+    offsets = (tables.inverse_offset if inverse else tables.offset)[l]
+    total = jnp.zeros((), jnp.uint32)
+    for bit in range(offsets.shape[0]):
+        total ^= jnp.where(device_index() >> bit & 1, offsets[bit], 0).astype(jnp.uint32)
+    local = tables.local
+    high, low = (
+        (local.inverse_high, local.inverse_low) if inverse else (local.map_high, local.map_low)
+    )
+    return label_index(high[l] ^ total, low[l])
+
+
+def _flat(part: jax.Array) -> jax.Array:
+    return part.reshape(-1, *part.shape[-2:])

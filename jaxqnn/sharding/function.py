@@ -1,0 +1,58 @@
+"""A measured program over a mesh as one differentiable JAX function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxqnn.sharding import kernels
+from jaxqnn.sharding.kernels import Data, batch_axis
+
+Function = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def mesh_function(data: Data, mesh: Mesh) -> Function:
+    """The function (inputs (E', 1, B, P), weights (E, W)) -> outputs (E, 1, B, ...).
+
+    As ``jaxqnn.engine.differentiable``, with the samples and the amplitudes on the mesh. Reverse
+    mode is the adjoint on the same devices; the final state stays on them in between.
+    """
+
+    @jax.custom_vjp
+    def one(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        return kernels.run(data, inputs, weights, mesh=mesh)[0]
+
+    def forward(
+        inputs: jax.Array, weights: jax.Array
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
+        outputs, state = kernels.run(data, inputs, weights, mesh=mesh)
+        return outputs, (inputs, weights, state)
+
+    def reverse(
+        residuals: tuple[jax.Array, jax.Array, jax.Array], cotangent: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        return kernels.pull(data, *residuals, cotangent, mesh=mesh)
+
+    one.defvjp(forward, reverse)
+
+    @jax.jit
+    def padded(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        batch, shares = inputs.shape[0], mesh.shape.get(kernels.BATCH, 1)
+        inputs = jnp.pad(inputs, ((0, -batch % shares), (0, 0)))
+        inputs = jax.lax.with_sharding_constraint(
+            inputs, NamedSharding(mesh, PartitionSpec(batch_axis(mesh)))
+        )
+        return one(inputs, weights)[:batch]
+
+    def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        inputs, weights = inputs[:, 0], weights
+        if weights.shape[0] == 1:
+            return padded(inputs[0], weights[0])[None, None]
+        if inputs.shape[0] == 1:
+            return jax.vmap(padded, in_axes=(None, 0))(inputs[0], weights)[:, None]
+        return jax.vmap(padded)(inputs, weights)[:, None]
+
+    return function
