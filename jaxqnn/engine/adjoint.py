@@ -62,9 +62,9 @@ def adjoint(
         both, rotations, shared, sample = carry
         l = tables.num_layers - 1 - i
         rotations = lax.fori_loop(
-            0,
-            tables.trainable[l],
-            lambda _, out: out.at[l].set(
+            l,
+            l + tables.trainable[l],
+            lambda l, out: out.at[l].set(
                 rotation_cotangent(both, angles.rotations.shape[1], per_sample=per_sample)
             ),
             rotations,
@@ -162,7 +162,7 @@ def _phase_cotangents(
         signs = half_signs(masks[c], num_qubits, high_bits(num_qubits), out.dtype)
         return out.at[c].set(chunk_cotangent(signs, labels).reshape(out.shape[1:]))
 
-    def write_all(_: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def write_all(l: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         shared, sample = carry
         labels = of_labels()
         if inputs_count:
@@ -184,7 +184,7 @@ def _phase_cotangents(
 
     shared_only, has_sample = phase_kinds(tables, l)
     # Constant phases have cotangents too; they are few, and pulled back to nothing.
-    return lax.fori_loop(0, shared_only | has_sample, write_all, (shared, sample))
+    return lax.fori_loop(l, l + (shared_only | has_sample), write_all, (shared, sample))
 
 
 def _start_cotangent(angles: jax.Array, at_start: jax.Array) -> jax.Array:

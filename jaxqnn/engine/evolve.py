@@ -42,7 +42,7 @@ def evolve(tables: Tables, angles: Angles, state: jax.Array) -> jax.Array:
 
     def layer(l: jax.Array, state: jax.Array) -> jax.Array:
         state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
-        state = apply_phases(tables, angles, l, state[:, :, None, :], 1)[:, :, 0, :]
+        state = apply_phases(tables, angles, l, state, 1)
         return apply_leading(tables, matrices, l, state, inverse=False)
 
     return lax.fori_loop(0, tables.num_layers, layer, state)
@@ -105,16 +105,17 @@ def phase_kinds(tables: Tables, l: jax.Array) -> tuple[jax.Array, jax.Array]:
 def apply_phases(
     tables: Tables, angles: Angles, l: jax.Array, state: jax.Array, sign: int
 ) -> jax.Array:
-    """The phases of layer l (their inverse for sign = -1) on a state (2^n, 2, m, B)."""
+    """The phases of layer l (their inverse for sign = -1) on a state (2^n, 2, B) or (2^n, 2, m, B)."""
     shared_only, has_sample = phase_kinds(tables, l)
     # Loops of zero or one turn instead of lax.cond: a loop's carry stays in place, where a
-    # conditional copies the state in the branch that does nothing.
+    # conditional copies the state in the branch that does nothing. The layer is the loop's own
+    # index, or else XLA would move the angles, as invariants, out of the loop and into every layer.
     for runs, per_sample in ((shared_only, False), (has_sample, True)):
         state = lax.fori_loop(
-            0,
-            runs,
-            lambda _, s, per_sample=per_sample: turn(
-                s, sign * phase_angle(tables, angles, l, per_sample=per_sample)
+            l,
+            l + runs,
+            lambda i, s, per_sample=per_sample: turn(
+                s, sign * phase_angle(tables, angles, i, per_sample=per_sample)
             ),
             state,
         )

@@ -52,7 +52,7 @@ def _evolve(tables: Tables, angles: Angles) -> jax.Array:
         state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
         angle = _phase_angle(tables, angles, l)
         if angle is not None:
-            state = turn(state[:, :, None, :], angle)[:, :, 0, :]
+            state = turn(state, angle)
         block = int(tables.block_index[l])
         if block >= 0:
             state = apply_block(state, jnp.asarray(tables.blocks[block], state.dtype))
