@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxqnn.program.tables import AngleTable, Tables
+from jaxqnn.program.tables import Array, MonomialTable, Tables, TermTable
 
 
 class Angles(NamedTuple):
@@ -30,15 +30,15 @@ class Angles(NamedTuple):
 def evaluate(tables: Tables, inputs: jax.Array, weights: jax.Array) -> Angles:
     """All angles from inputs (P, B) and weights (W,)."""
     block_qubits = tables.block_qubits
-    shared = _rows(tables.shared, shared_columns(weights))
-    sample = _rows(tables.sample, sample_columns(inputs, weights))
+    shared = _from_terms(tables.shared, weights)
+    sample = _from_monomials(tables.sample, _sample_columns(tables, inputs, weights))
     num_rotations = tables.map_high.shape[0] * block_qubits
     num_phases = tables.sample_masks.size
     # Phases and half angles have period 4 pi; small arguments keep their sums exact.
     period = 4 * jnp.pi
     return Angles(
-        shared[:num_rotations, 0].reshape(-1, block_qubits),
-        lax.rem(shared[num_rotations:, 0], jnp.asarray(period, shared.dtype)).reshape(
+        shared[:num_rotations].reshape(-1, block_qubits),
+        lax.rem(shared[num_rotations:], jnp.asarray(period, shared.dtype)).reshape(
             tables.shared_masks.shape
         ),
         lax.rem(sample[:num_phases], jnp.asarray(period, sample.dtype)).reshape(
@@ -48,43 +48,78 @@ def evaluate(tables: Tables, inputs: jax.Array, weights: jax.Array) -> Angles:
     )
 
 
-def shared_columns(weights: jax.Array) -> jax.Array:
-    """[1, weights] as (1 + W, 1)."""
-    return jnp.concatenate([jnp.ones((1,), weights.dtype), weights])[:, None]
-
-
-def sample_columns(inputs: jax.Array, weights: jax.Array) -> jax.Array:
-    """[1, inputs, weights] as (1 + P + W, B)."""
-    batch = inputs.shape[1]
-    return jnp.concatenate(
-        [
-            jnp.ones((1, batch), inputs.dtype),
-            inputs,
-            jnp.broadcast_to(weights[:, None], (weights.shape[0], batch)),
-        ]
-    )
-
-
-def _rows(table: AngleTable, columns: jax.Array) -> jax.Array:
-    factors = columns[table.first] * columns[table.second]
-    return jnp.sum(table.coefficient[..., None].astype(columns.dtype) * factors, axis=1)
-
-
 def pull_back(
-    table: AngleTable, columns: jax.Array, cotangent: jax.Array, rows: slice
-) -> jax.Array:
-    """Transposed derivative of the angles by the columns.
+    tables: Tables,
+    inputs: jax.Array,
+    weights: jax.Array,
+    of_sample: jax.Array,
+    of_shared: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Cotangents of inputs and weights from those of the angles.
 
     Args:
-        table: The angles' table.
-        columns: ``p``, of shape (1 + P, B) or (1 + P, 1).
-        cotangent: (A, m, B), by the angles.
-        rows: Which columns to pull back to.
+        tables: The program.
+        inputs: (P, B).
+        weights: (W,).
+        of_sample: (A', m, B), by the angles of the sample table.
+        of_shared: (A, m, B), by those of the shared table, or (A, m, 1) if summed over the batch.
 
     Returns:
-        (P', m, B), by the selected columns.
+        (B, m, P) and (B, m, W), or (1, m, W) if summed.
     """
-    factor = (
-        table.use_coefficient[rows, :, None].astype(columns.dtype) * columns[table.use_other[rows]]
+    num_inputs = inputs.shape[0]
+    columns = _sample_columns(tables, inputs, weights)
+    by_monomial = jnp.einsum(
+        "ak,amb->kmb",
+        _cast(tables.sample.matrix, of_sample),
+        of_sample,
+        precision=lax.Precision.HIGHEST,
     )
-    return jnp.sum(factor[:, :, None, :] * cotangent[table.use_angle[rows]], axis=1)
+    by_column = _over_uses(tables.sample, columns, by_monomial)
+    of_weights = _over_uses(tables.shared, _with_one(weights[:, None]), of_shared)
+    if by_column.shape[0] > num_inputs:
+        through_sample = by_column[num_inputs:]
+        if of_weights.shape[2] != through_sample.shape[2]:
+            through_sample = jnp.sum(through_sample, axis=2, keepdims=True)
+        of_weights = of_weights + through_sample
+    return (
+        jnp.transpose(by_column[:num_inputs], (2, 1, 0)),
+        jnp.transpose(of_weights, (2, 1, 0)),
+    )
+
+
+def _from_terms(table: TermTable, weights: jax.Array) -> jax.Array:
+    """The angles (A,) of a table of terms."""
+    columns = _with_one(weights[:, None])[:, 0]
+    factors = columns[table.first] * columns[table.second]
+    return jnp.sum(_cast(table.coefficient, weights) * factors, axis=1)
+
+
+def _from_monomials(table: MonomialTable, columns: jax.Array) -> jax.Array:
+    """The angles (A, B) of a table of monomials."""
+    monomials = columns[table.first] * columns[table.second]
+    return jnp.dot(_cast(table.matrix, columns), monomials, precision=lax.Precision.HIGHEST)
+
+
+def _over_uses(
+    table: TermTable | MonomialTable, columns: jax.Array, cotangent: jax.Array
+) -> jax.Array:
+    """Sums each column's uses: (P, m, B), from cotangents (..., m, B) of what uses them."""
+    factor = _cast(table.use_coefficient, columns)[..., None] * columns[table.use_other]
+    return jnp.sum(factor[:, :, None, :] * cotangent[table.use_source], axis=1)
+
+
+def _sample_columns(tables: Tables, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+    """[1, inputs], and the weights too where any of the samples' angles depends on one."""
+    if tables.sample.use_source.shape[0] == inputs.shape[0]:
+        return _with_one(inputs)
+    shape = (weights.shape[0], inputs.shape[1])
+    return _with_one(jnp.concatenate([inputs, jnp.broadcast_to(weights[:, None], shape)]))
+
+
+def _with_one(columns: jax.Array) -> jax.Array:
+    return jnp.concatenate([jnp.ones((1, columns.shape[1]), columns.dtype), columns])
+
+
+def _cast(table: Array, like: jax.Array) -> jax.Array:
+    return jnp.asarray(table, like.dtype)

@@ -12,13 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxqnn.engine.adjoint import adjoint
-from jaxqnn.engine.angles import (
-    Angles,
-    evaluate,
-    pull_back,
-    sample_columns,
-    shared_columns,
-)
+from jaxqnn.engine.angles import evaluate, pull_back
 from jaxqnn.engine.evolve import evolve, start_state
 from jaxqnn.measure.outcomes import Measurement
 from jaxqnn.program.tables import Tables
@@ -44,22 +38,16 @@ def pull_state(
 
     With ``per_sample`` False the weights' are summed over the batch: (1, m, W).
     """
-    columns = sample_columns(inputs.T, weights)
     angles = evaluate(tables, inputs.T, weights)
     found, _ = adjoint(
         tables, angles, state, cotangents, per_sample=per_sample, inputs_count=inputs_count
     )
-    of_sample = _flat(found.sample, found.start)
-    of_shared = _flat(found.rotations, found.shared)
-    num_inputs = inputs.shape[1]
-    of_inputs = pull_back(tables.sample, columns, of_sample, slice(0, num_inputs))
-    of_weights = pull_back(tables.shared, shared_columns(weights), of_shared, slice(None))
-    through_sample = pull_back(tables.sample, columns, of_sample, slice(num_inputs, None))
-    if not per_sample:
-        through_sample = jnp.sum(through_sample, axis=2, keepdims=True)
-    return (
-        jnp.transpose(of_inputs, (2, 1, 0)),
-        jnp.transpose(of_weights + through_sample, (2, 1, 0)),
+    return pull_back(
+        tables,
+        inputs.T,
+        weights,
+        _flat(found.sample, found.start),
+        _flat(found.rotations, found.shared),
     )
 
 

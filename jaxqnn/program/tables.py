@@ -7,30 +7,31 @@ phase chunks that are really there are counted at run time and padding costs not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxqnn.circuit.angles import Angle
+from jaxqnn.circuit.angles import Angle, Monomial
 from jaxqnn.program.frames import Frame
 from jaxqnn.program.program import Program
 
 Array = NDArray[np.generic]
 
 
-class AngleTable(NamedTuple):
-    """Rows of polynomials: angle[a] = sum_t coefficient[a, t] p[first[a, t]] p[second[a, t]].
+class TermTable(NamedTuple):
+    """Polynomials as rows of terms: angle[a] = sum_t coefficient[a, t] p[first[a, t]] p[second[a, t]].
 
-    ``p`` is the constant 1 followed by the columns. The same terms, sorted by column, give the
-    transposed derivative: d angle/d column is a sum over ``uses``.
+    ``p`` is the constant 1 followed by the columns. The same terms sorted by column, its *uses*,
+    give the transposed derivative. A deep circuit has thousands of such angles, each of few terms,
+    computed once for the batch.
 
     Attributes:
         coefficient: (A, T).
         first: (A, T) int32.
         second: (A, T) int32.
-        use_angle: (P, U) int32, the angle of each use of a column.
+        use_source: (P, U) int32, the angle of each use of a column.
         use_coefficient: (P, U).
         use_other: (P, U) int32, the other factor of the term in ``p``.
     """
@@ -38,7 +39,30 @@ class AngleTable(NamedTuple):
     coefficient: Array
     first: Array
     second: Array
-    use_angle: Array
+    use_source: Array
+    use_coefficient: Array
+    use_other: Array
+
+
+class MonomialTable(NamedTuple):
+    """Polynomials over shared monomials: angle = matrix @ (p[first] p[second]).
+
+    Computed for every sample, where one matrix product is several times faster than gathering
+    terms.
+
+    Attributes:
+        matrix: (A, M).
+        first: (M,) int32.
+        second: (M,) int32.
+        use_source: (P, U) int32, the monomial of each use of a column.
+        use_coefficient: (P, U), one, or zero for padding.
+        use_other: (P, U) int32, the other factor of the monomial in ``p``.
+    """
+
+    matrix: Array
+    first: Array
+    second: Array
+    use_source: Array
     use_coefficient: Array
     use_other: Array
 
@@ -58,9 +82,10 @@ class Tables(NamedTuple):
         sample_masks: (C', K) uint32, phases that differ from sample to sample.
         sample_range: (L + 1,) int32.
         block_index: (L,) int32, which block a layer applies, -1 for none.
-        blocks: (D, 2, 2^k, 2^k), real and imaginary parts; D = 0 if there are none.
+        blocks: (D, 2, 2^b, 2^b) with b at least k, real and imaginary parts; D = 0 if there are none.
         shared: Angles [rotations (L k), shared phases (C K)] over [1, weights].
-        sample: Angles [sample phases (C' K), start (n)] over [1, inputs, weights].
+        sample: Angles [sample phases (C' K), start (n)] over [1, inputs], or [1, inputs, weights]
+            if any of them depends on a weight.
     """
 
     num_layers: Array
@@ -75,8 +100,8 @@ class Tables(NamedTuple):
     sample_range: Array
     block_index: Array
     blocks: Array
-    shared: AngleTable
-    sample: AngleTable
+    shared: TermTable
+    sample: MonomialTable
 
     @property
     def num_qubits(self) -> int:
@@ -98,7 +123,7 @@ def high_bits(num_qubits: int) -> int:
 def tabulate(program: Program) -> Tables:
     """Writes a program as arrays."""
     n, k = program.num_qubits, program.block_qubits
-    length = _padded(len(program.layers), 16)
+    length = _padded(len(program.layers), 16 if n <= 4 else 32 if n <= 8 else 64)
     width = 8 if n <= 3 else 16 if n <= 8 else 32
     maps = [layer.label_map for layer in program.layers]
     forward = _label_tables(maps, n, length)
@@ -110,8 +135,9 @@ def tabulate(program: Program) -> Tables:
         ]
         for per_sample in (False, True)
     }
-    shared_masks, shared_angles, shared_range = _chunks(groups[False], length, width)
-    sample_masks, sample_angles, sample_range = _chunks(groups[True], length, width)
+    least = 4 if n <= 4 else 16
+    shared_masks, shared_angles, shared_range = _chunks(groups[False], length, width, least)
+    sample_masks, sample_angles, sample_range = _chunks(groups[True], length, width, least)
     rotations = [
         angle
         for layer in program.layers
@@ -124,6 +150,12 @@ def tabulate(program: Program) -> Tables:
     sample_at = {c: 1 + i for i, c in enumerate(inputs)}
     sample_at |= {c: 1 + padded_inputs(program) + i for i, c in enumerate(weights)}
     shared_at = {c: 1 + i for i, c in enumerate(weights)}
+    weights_in_samples = any(
+        angle.depends_on(weights) for angle in (*sample_angles, *program.start)
+    )
+    num_sample_columns = padded_inputs(program)
+    if weights_in_samples:
+        num_sample_columns += padded_weights(program)
     return Tables(
         num_layers=np.int32(len(program.layers)),
         map_high=forward[0],
@@ -141,13 +173,8 @@ def tabulate(program: Program) -> Tables:
         sample_range=sample_range,
         block_index=block_index,
         blocks=blocks,
-        shared=_angle_table([*rotations, *shared_angles], shared_at, padded_weights(program), 2),
-        sample=_angle_table(
-            [*sample_angles, *program.start],
-            sample_at,
-            padded_inputs(program) + padded_weights(program),
-            4 * n,
-        ),
+        shared=_term_table([*rotations, *shared_angles], shared_at, padded_weights(program)),
+        sample=_monomial_table([*sample_angles, *program.start], sample_at, num_sample_columns, n),
     )
 
 
@@ -170,7 +197,7 @@ def padded_inputs(program: Program) -> int:
 
 def padded_weights(program: Program) -> int:
     """Length the engine's weights are padded to."""
-    return _padded(len(column_order(program)[1]), 64)
+    return _padded(len(column_order(program)[1]), 64 if program.num_qubits <= 4 else 256)
 
 
 def _padded(size: int, least: int) -> int:
@@ -212,7 +239,7 @@ def _inverse(label_map: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _chunks(
-    groups: Sequence[Sequence[tuple[int, Angle]]], length: int, width: int
+    groups: Sequence[Sequence[tuple[int, Angle]]], length: int, width: int, least: int
 ) -> tuple[Array, list[Angle], Array]:
     """Phases in chunks of equal width: masks (C, K), angles in the same order, layer ranges."""
     rows: list[tuple[int, Angle]] = []
@@ -222,7 +249,7 @@ def _chunks(
         rows += group
         rows += [(0, Angle())] * (-len(rows) % width)
     used = len(rows) // width
-    total = _padded(used, 16)
+    total = _padded(used, least)
     rows += [(0, Angle())] * ((total - used) * width)
     ranges = np.full(length + 1, used, np.int32)
     ranges[: len(starts)] = starts
@@ -231,47 +258,83 @@ def _chunks(
 
 
 def _blocks(program: Program, length: int) -> tuple[Array, Array]:
-    size = 1 << program.block_qubits
+    """All different blocks, as wide as the widest of them, and each layer's index of its block."""
+    present = [layer.block for layer in program.layers if layer.block is not None]
+    # A block may be wider than the rotations of a layer; either leads the label.
+    size = max([1 << program.block_qubits, *(block.shape[0] for block in present)])
     index = np.full(length, -1, np.int32)
-    found = []
+    found: dict[bytes, int] = {}
+    padded = np.zeros((0, 2, size, size))
     for i, layer in enumerate(program.layers):
-        if layer.block is not None:
-            index[i] = len(found)
-            found.append(np.kron(layer.block, np.eye(size // layer.block.shape[0])))
-    padded = np.zeros((_padded(len(found), 16) if found else 0, 2, size, size))
-    for i, block in enumerate(found):
-        padded[i] = block.real, block.imag
+        if layer.block is None:
+            continue
+        wide = np.kron(layer.block, np.eye(size // layer.block.shape[0]))
+        index[i] = found.setdefault(layer.block.tobytes(), len(found))
+        if index[i] == padded.shape[0]:
+            more = _padded(len(found), 16 if size <= 32 else 2) - padded.shape[0]
+            padded = np.concatenate([padded, np.zeros((more, 2, size, size))])
+        padded[index[i]] = wide.real, wide.imag
     return padded, index
 
 
-def _angle_table(
-    angles: Sequence[Angle], position: dict[int, int], num_columns: int, least_uses: int
-) -> AngleTable:
+def _term_table(angles: Sequence[Angle], position: dict[int, int], num_columns: int) -> TermTable:
     terms = _padded(max((len(angle.terms) for angle in angles), default=1), 4)
     coefficient = np.zeros((len(angles), terms))
     first = np.zeros((len(angles), terms), np.int32)
     second = np.zeros((len(angles), terms), np.int32)
-    uses: list[list[tuple[int, float, int]]] = [[] for _ in range(num_columns)]
+    uses: list[list[_Use]] = [[] for _ in range(num_columns)]
     for a, angle in enumerate(angles):
         for t, (monomial, value) in enumerate(angle.terms.items()):
-            factors = [position[column] for column in monomial] + [0] * (2 - len(monomial))
             coefficient[a, t] = value
-            first[a, t], second[a, t] = factors
-            for mine, other in (factors, reversed(factors)):
-                if mine:
-                    uses[mine - 1].append((a, value, other))
-    return AngleTable(coefficient, first, second, *_use_arrays(uses, least_uses))
+            first[a, t], second[a, t] = factors = _factors(monomial, position)
+            _note_uses(uses, a, factors, value)
+    return TermTable(coefficient, first, second, *_use_arrays(uses, 4))
 
 
-def _use_arrays(
-    uses: Sequence[Iterable[tuple[int, float, int]]], least: int
-) -> tuple[Array, Array, Array]:
-    lists = [list(use) for use in uses]
-    width = _padded(max((len(use) for use in lists), default=1), least)
-    angle = np.zeros((len(lists), width), np.int32)
-    coefficient = np.zeros((len(lists), width))
-    other = np.zeros((len(lists), width), np.int32)
-    for row, use in enumerate(lists):
-        for i, (a, value, factor) in enumerate(use):
-            angle[row, i], coefficient[row, i], other[row, i] = a, value, factor
-    return angle, coefficient, other
+def _monomial_table(
+    angles: Sequence[Angle], position: dict[int, int], num_columns: int, num_qubits: int
+) -> MonomialTable:
+    index: dict[Monomial, int] = {}
+    for angle in angles:
+        for monomial in angle.terms:
+            index.setdefault(monomial, len(index))
+    # Room for the pairs of a feature map, so that it shares its executable with simpler ones.
+    pairs = num_qubits * (num_qubits + 1) // 2 + 1
+    size = _padded(len(index), 1 << (pairs - 1).bit_length())
+    matrix = np.zeros((len(angles), size))
+    for a, angle in enumerate(angles):
+        for monomial, value in angle.terms.items():
+            matrix[a, index[monomial]] = value
+    first = np.zeros(size, np.int32)
+    second = np.zeros(size, np.int32)
+    uses: list[list[_Use]] = [[] for _ in range(num_columns)]
+    for monomial, m in index.items():
+        first[m], second[m] = factors = _factors(monomial, position)
+        _note_uses(uses, m, factors, 1.0)
+    return MonomialTable(matrix, first, second, *_use_arrays(uses, 1 << num_qubits.bit_length()))
+
+
+_Use = tuple[int, float, int]  # source, coefficient, position of the other factor
+
+
+def _factors(monomial: Monomial, position: dict[int, int]) -> tuple[int, int]:
+    """Positions in ``p`` of a monomial's two factors; position 0 is the constant."""
+    first, second = [position[column] for column in monomial] + [0] * (2 - len(monomial))
+    return first, second
+
+
+def _note_uses(uses: list[list[_Use]], source: int, factors: tuple[int, int], value: float) -> None:
+    for mine, other in (factors, reversed(factors)):
+        if mine:
+            uses[mine - 1].append((source, value, other))
+
+
+def _use_arrays(uses: Sequence[Sequence[_Use]], least: int) -> tuple[Array, Array, Array]:
+    width = _padded(max((len(use) for use in uses), default=1), least)
+    source = np.zeros((len(uses), width), np.int32)
+    coefficient = np.zeros((len(uses), width))
+    other = np.zeros((len(uses), width), np.int32)
+    for row, use in enumerate(uses):
+        for i, (where, value, factor) in enumerate(use):
+            source[row, i], coefficient[row, i], other[row, i] = where, value, factor
+    return source, coefficient, other

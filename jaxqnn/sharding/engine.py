@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxqnn.engine.adjoint import _phase_cotangents, rotation_cotangent
-from jaxqnn.engine.angles import Angles, evaluate, pull_back, sample_columns, shared_columns
+from jaxqnn.engine.angles import Angles, evaluate, pull_back
 from jaxqnn.engine.evolve import apply_leading, apply_phases
 from jaxqnn.engine.layers import label_index, product_state, relabel, rotation_matrices
 from jaxqnn.sharding.tables import SplitTables
@@ -74,22 +74,11 @@ def pull_state(
         per_sample=per_sample,
         inputs_count=inputs_count,
     )
-    columns = sample_columns(inputs.T, weights)
     of_sample = jnp.concatenate([_flat(found.sample), of_starts])
     of_shared = jnp.concatenate([_flat(found.rotations), _flat(found.shared)])
     # The few sums over devices: every angle's cotangent, however many parameters it has.
     of_sample, of_shared = lax.psum((of_sample, of_shared), STATE)
-    num_inputs = inputs.shape[1]
-    local = tables.local
-    of_inputs = pull_back(local.sample, columns, of_sample, slice(0, num_inputs))
-    of_weights = pull_back(local.shared, shared_columns(weights), of_shared, slice(None))
-    through_sample = pull_back(local.sample, columns, of_sample, slice(num_inputs, None))
-    if not per_sample:
-        through_sample = jnp.sum(through_sample, axis=2, keepdims=True)
-    return (
-        jnp.transpose(of_inputs, (2, 1, 0)),
-        jnp.transpose(of_weights + through_sample, (2, 1, 0)),
-    )
+    return pull_back(tables.local, inputs.T, weights, of_sample, of_shared)
 
 
 def _sweep(
@@ -114,7 +103,7 @@ def _sweep(
 
     def layer(i: jax.Array, carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         both, rotations, shared, sample = carry
-        l = local.num_layers - 1 - i
+        l = jnp.asarray(local.num_layers) - 1 - i
         both = lax.fori_loop(0, tables.exchange[l], lambda _, b: exchange(b), both)
         rotations = lax.fori_loop(
             0,
