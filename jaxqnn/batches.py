@@ -3,22 +3,69 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from numpy.typing import NDArray
+
+from jaxqnn.memory import require, usable_bytes
 
 Floats = NDArray[np.floating]
 
-# A piece's state about fills a core's second-level cache; larger ones only cost memory.
+# On a CPU: a piece's state about fills a core's second-level cache; larger ones gain nothing. A GPU
+# wants the largest pieces that fit.
 _PIECE_BYTES = 1 << 20
 
 # Below this many amplitudes in all, a second thread costs more than it brings.
 _WORTH_SPLITTING = 1 << 12
+
+# States at the peak of a sweep, from XLA's own memory analysis on the CPU (``tests/test_scale.py``
+# holds the two together): for each cotangent, and besides. A sweep keeps the state and its
+# cotangents, and the step in progress a second copy, gathered or multiplied. The phases' angles,
+# cosines and sines come to one state more, and the terms of a gradient to another.
+_STATES_EACH = 2.5
+_STATES_BESIDES = 5.0
+_STATES_FORWARD = 4.0
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a kernel keeps in memory on one device.
+
+    Attributes:
+        num_qubits: Bits of the labels on the device.
+        num_cotangents: States that are swept back with the state: outputs of a Jacobian, 1 for a
+            VJP, 0 for values.
+        itemsize: Bytes of a real number.
+        fixed_bytes: What does not grow with the batch: the measurement's arrays.
+    """
+
+    num_qubits: int
+    num_cotangents: int
+    itemsize: int
+    fixed_bytes: int = 0
+
+    @property
+    def state_bytes(self) -> int:
+        """One sample's state, or the device's part of it."""
+        return 2 * self.itemsize << self.num_qubits
+
+    @property
+    def sample_bytes(self) -> int:
+        """The peak for each sample."""
+        states = _STATES_FORWARD
+        if self.num_cotangents:
+            states = _STATES_BESIDES + _STATES_EACH * self.num_cotangents
+        return int(states * self.state_bytes)
+
+    def peak_bytes(self, batch: int) -> int:
+        """The peak for a batch computed at once, with the label map's index."""
+        return self.fixed_bytes + batch * self.sample_bytes + (4 << self.num_qubits)
 
 
 @dataclass(frozen=True)
@@ -38,45 +85,75 @@ class Piece:
         return out
 
 
-def split(
+@dataclass(frozen=True)
+class Plan:
+    """How a batch is computed.
+
+    Attributes:
+        pieces: In order; all compute the same number of rows.
+        at_once: How many of them are in memory together.
+        peak_bytes: Bytes at the peak, on one device.
+        usable_bytes: What may be used there.
+    """
+
+    pieces: tuple[Piece, ...]
+    at_once: int
+    peak_bytes: int
+    usable_bytes: int
+
+    def check(self, what: str, instead: str) -> None:
+        """Refuses a batch of which not even the smallest piece fits; see ``memory.require``."""
+        require(self.peak_bytes, self.usable_bytes, what, instead)
+
+
+def plan(
     batch: int,
+    sweep: Sweep,
     *,
-    num_qubits: int,
-    num_states: int,
-    itemsize: int,
-    device: jax.Device | None,
-) -> list[Piece]:
-    """Cuts a batch into pieces of one size.
+    device: jax.Device | None = None,
+    mesh: Mesh | None = None,
+    ask: bool = False,
+) -> Plan:
+    """Cuts a batch into pieces of one size that fit into memory.
 
     Args:
         batch: Samples in all.
-        num_qubits: Qubits of the program.
-        num_states: States kept for each sample: its own and one for each output.
-        itemsize: Bytes of a real number.
-        device: Where it is computed; None is JAX's default.
+        sweep: What is computed.
+        device: Where; None is JAX's default device.
+        mesh: The devices, if there are several. Each piece is spread over its "batch" axis.
+        ask: Whether to ask the device what is free even if little is needed.
 
     Returns:
-        The pieces, in order; all compute the same number of rows.
+        The plan. Its peak is above what is usable if one sample alone does not fit.
     """
-    state_bytes = num_states * 2 * itemsize << num_qubits
-    most = max(1, _PIECE_BYTES // state_bytes)
-    workers = _workers(device)
-    if workers > 1 and batch > 1 and (batch * num_states << num_qubits) >= _WORTH_SPLITTING:
-        most = min(most, -(-batch // workers))
-    count = -(-batch // most) if batch else 1
-    size = round_up(-(-batch // count))
-    return [Piece(start, min(start + size, batch), size) for start in range(0, max(batch, 1), size)]
-
-
-def peak_bytes(
-    pieces: Sequence[Piece], *, state_bytes: int, num_outputs: int, device: jax.Device | None
-) -> int:
-    """Bytes a Jacobian over these pieces takes at its peak."""
-    at_once = min(len(pieces), _workers(device))
-    # The state and one cotangent an output, gathered and multiplied into two more copies, and the
-    # phases' cosine and sine.
-    states = 3 * (1 + num_outputs) + 2
-    return at_once * pieces[0].size * states * state_bytes
+    shares, tenants = 1, 1
+    if mesh is not None:
+        shares = int(mesh.shape.get("batch", 1))
+        local = [d for d in mesh.devices.flat if d.process_index == jax.process_index()]
+        device = local[0] if local else None
+        # CPU devices of one process share the host's memory.
+        tenants = len(local) if device is None or device.platform == "cpu" else 1
+    tenants = max(tenants, 1)
+    each = -(-batch // shares) if batch else 1
+    wanted = tenants * sweep.peak_bytes(round_up(each))
+    usable = (usable_bytes(device) if ask else usable_bytes(device, wanted)) // tenants
+    workers = 1 if mesh is not None else _workers(device)
+    most = max(1, (usable - sweep.peak_bytes(0)) // sweep.sample_bytes)
+    if _platform(device) == "cpu":
+        states = 1 + sweep.num_cotangents
+        if mesh is None:
+            most = min(most, max(1, _PIECE_BYTES // (states * sweep.state_bytes)))
+        if workers > 1 and each > 1 and (each * states << sweep.num_qubits) >= _WORTH_SPLITTING:
+            most = min(most, -(-each // workers))
+    size = _fitting(-(-each // -(-each // most)), most)
+    rows = size * shares
+    pieces = tuple(
+        Piece(start, min(start + rows, batch), rows) for start in range(0, max(batch, 1), rows)
+    )
+    at_once = min(len(pieces), workers)
+    while at_once > 1 and at_once * sweep.peak_bytes(size) > usable:
+        at_once -= 1
+    return Plan(pieces, at_once, at_once * sweep.peak_bytes(size), usable)
 
 
 def round_up(size: int) -> int:
@@ -87,18 +164,17 @@ def round_up(size: int) -> int:
     return power * 3 // 4 if power >= 4 and power * 3 // 4 >= size else max(power, 1)
 
 
-def over_pieces(
-    run: Callable[[Piece], tuple[Floats, ...]], pieces: Sequence[Piece]
-) -> list[Floats]:
+def over_pieces(run: Callable[[Piece], tuple[Floats, ...]], plan: Plan) -> list[Floats]:
     """Runs a task on every piece, on several threads, and joins the rows that are no padding.
 
     A result with fewer rows than the piece (a sum over the batch) is kept as it is.
     """
-    if len(pieces) == 1:
-        found = [run(pieces[0])]
+    pieces = plan.pieces
+    if plan.at_once == 1:
+        found = [run(piece) for piece in pieces]
     else:
         # Compiled calls release the interpreter's lock, so threads keep all cores busy.
-        found = list(_pool().map(run, pieces))
+        found = list(_pool(plan.at_once).map(run, pieces))
     joined = []
     for parts in zip(*found, strict=True):
         kept = [
@@ -109,11 +185,28 @@ def over_pieces(
     return joined
 
 
+def _fitting(size: int, most: int) -> int:
+    """One of ``round_up``'s sizes: the next if it fits, else the last that does."""
+    size = round_up(size)
+    while size > max(most, 1):
+        size = next(s for s in range(size - 1, 0, -1) if round_up(s) == s)
+    return size
+
+
+def _platform(device: jax.Device | None) -> str:
+    return jax.default_backend() if device is None else str(device.platform)
+
+
 def _workers(device: jax.Device | None) -> int:
-    platform = jax.default_backend() if device is None else device.platform
-    return len(os.sched_getaffinity(0)) if platform == "cpu" else 1
+    return _cores() if _platform(device) == "cpu" else 1
 
 
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_workers(None), thread_name_prefix="jaxqnn")
+def _cores() -> int:
+    # A process may be bound to a few of the machine's cores; macOS cannot say.
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=4)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="jaxqnn")

@@ -10,22 +10,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from functools import cached_property, partial
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 
-from jaxqnn.batches import Piece, over_pieces, split
+from jaxqnn.batches import Piece, Plan, Sweep, over_pieces, plan
 from jaxqnn.engine import kernels
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.functions import Function, model_function
-from jaxqnn.measure.outcomes import Measurement
 from jaxqnn.measure.specification import Specification
 from jaxqnn.model import Model
-from jaxqnn.program.tables import Tables
+from jaxqnn.sharding import kernels as mesh_kernels
+from jaxqnn.sharding.build import check_mesh, mesh_data
 
 Precision = Literal["double", "single"]
 Floats = NDArray[np.floating]
@@ -41,6 +42,8 @@ class Evaluator:
         weight_params: Parameters shared by the batch.
         precision: "double" computes in float64 whatever JAX's global setting, "single" in float32.
         device: Where to compute; None is JAX's default device.
+        mesh: Several devices: samples are shared out along its axis "batch", amplitudes along its
+            axis "state".
 
     Raises:
         JaxQNNError: See ``Model``.
@@ -55,21 +58,25 @@ class Evaluator:
         *,
         precision: Precision = "double",
         device: jax.Device | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
         if precision not in ("double", "single"):
             raise JaxQNNError(f'precision must be "double" or "single", but is {precision!r}.')
+        if mesh is not None and device is not None:
+            raise JaxQNNError("device and mesh both say where to compute; pass one of them.")
+        self.state_devices = 1 if mesh is None else check_mesh(mesh)
         self.model = Model(circuit, specification, input_params, weight_params)
         self.precision = precision
-        self.device = device
+        self.device, self.mesh = device, mesh
 
     def __getstate__(self) -> dict[str, Any]:
-        derived = ("_data", "_atoms", "function")
+        derived = ("_compiled", "_atoms", "function")
         return {key: value for key, value in vars(self).items() if key not in derived}
 
     @cached_property
     def function(self) -> Function:
         """The pure JAX function of inputs (..., P) and weights (..., W)."""
-        return model_function(self.model)
+        return model_function(self.model, mesh=self.mesh)
 
     @property
     def num_outputs(self) -> int:
@@ -84,7 +91,7 @@ class Evaluator:
     def value(self, inputs: ArrayLike, weights: ArrayLike) -> Floats:
         """Outputs (B, m) for inputs (B, P) and weights (W,)."""
         x, w = self._checked(inputs, weights)
-        (outputs,) = self._run(lambda rows: (kernels.value(*self._data, *rows.columns),), x, w, 0)
+        (outputs,) = self._run(lambda rows: (self._compiled.value(*rows.columns),), x, w, 0)
         return outputs
 
     def jacobian(
@@ -110,7 +117,7 @@ class Evaluator:
         counts = wrt_inputs or self._weights_in_samples
 
         def run(rows: _Rows) -> tuple[jax.Array, ...]:
-            found = kernels.jacobian(*self._data, *rows.columns, inputs_count=counts)
+            found = self._compiled.jacobian(*rows.columns, inputs_count=counts)
             return found if self._atoms is None else self._atoms.pull_each(rows.inputs, w, *found)
 
         by_inputs, by_weights = self._run(run, x, w, self.num_outputs)
@@ -128,7 +135,7 @@ class Evaluator:
 
         def run(rows: _Rows) -> tuple[jax.Array, ...]:
             # Samples added as padding have no cotangent, so they add nothing to the weights'.
-            _, *found = kernels.vjp(*self._data, *rows.columns, rows.piece.cut(ct))
+            _, *found = self._compiled.vjp(*rows.columns, rows.piece.cut(ct))
             if self._atoms is not None:
                 found = self._atoms.pull_sum(rows.inputs, w, *found)
             return found[0], found[1][None]
@@ -147,13 +154,8 @@ class Evaluator:
         num_cotangents: int,
     ) -> list[Floats]:
         """Runs a task over the pieces of a batch and joins what it returns."""
-        pieces = split(
-            x.shape[0],
-            num_qubits=self.model.program.num_qubits,
-            num_states=1 + num_cotangents,
-            itemsize=self._dtype.itemsize,
-            device=self.device,
-        )
+        pieces = self.plan(x.shape[0], num_cotangents)
+        self._check(pieces, num_cotangents)
 
         def run(piece: Piece) -> tuple[Floats, ...]:
             with jax.enable_x64(self.precision == "double"), jax.default_device(self.device):
@@ -165,7 +167,9 @@ class Evaluator:
 
     def _columns(self, inputs: Floats, w: Floats) -> tuple[jax.Array | Floats, jax.Array | Floats]:
         if self._atoms is not None:
-            return self._atoms.columns(inputs, w)
+            columns = self._atoms.columns(inputs, w)
+            # On a mesh of several processes, only values that are no device's own can be shared.
+            return columns if self.mesh is None else tuple(np.asarray(part) for part in columns)
         num_inputs, num_weights = self.model.padded_sizes
         columns = np.zeros((inputs.shape[0], num_inputs), self._dtype)
         columns[:, : inputs.shape[1]] = inputs
@@ -173,10 +177,51 @@ class Evaluator:
         weights[: w.size] = w
         return columns, weights
 
+    def plan(self, batch: int, num_cotangents: int, *, ask: bool = False) -> Plan:
+        """How a batch will be computed, see ``batches``; nothing large is allocated for it."""
+        program = self.model.program
+        return plan(
+            batch,
+            Sweep(
+                num_qubits=program.num_qubits - (self.state_devices.bit_length() - 1),
+                num_cotangents=num_cotangents,
+                itemsize=self.itemsize,
+                fixed_bytes=self.model.measurement_bytes // self.state_devices,
+            ),
+            device=self.device,
+            mesh=self.mesh,
+            ask=ask,
+        )
+
+    def _check(self, pieces: Plan, num_cotangents: int) -> None:
+        what = f"A sweep of {self.model.program.num_qubits} qubits in {self.precision} precision"
+        if num_cotangents > 1:
+            what += f" with {num_cotangents} outputs to differentiate"
+        pieces.check(
+            what,
+            'Use precision="single", fewer outputs, vjp in place of backward, or a mesh with an '
+            'axis "state" of more devices.',
+        )
+
     @cached_property
-    def _data(self) -> tuple[Tables, Measurement]:
-        """The program and the measurement on the device."""
-        return jax.device_put((self.model.tables, self.model.measurement), self.device)
+    def _compiled(self) -> _Compiled:
+        """The kernels, with the program and the measurement on their devices."""
+        if self.mesh is None:
+            # Copies: an array that a traced function closed over with x64 off is remembered by JAX
+            # 0.10 with a buffer of single precision, and would come back as that.
+            host = jax.tree.map(np.copy, (self.model.tables, self.model.measurement))
+            tables, measurement = jax.device_put(host, self.device)
+            return _Compiled(
+                partial(kernels.value, tables, measurement),
+                partial(kernels.jacobian, tables, measurement),
+                partial(kernels.vjp, tables, measurement),
+            )
+        data = mesh_kernels.put(mesh_data(self.model, self.mesh), self.mesh)
+        return _Compiled(
+            partial(mesh_kernels.value, data, mesh=self.mesh),
+            partial(mesh_kernels.jacobian, data, mesh=self.mesh),
+            partial(mesh_kernels.vjp, data, mesh=self.mesh),
+        )
 
     @cached_property
     def _atoms(self) -> _Atoms | None:
@@ -185,8 +230,8 @@ class Evaluator:
     @cached_property
     def _weights_in_samples(self) -> bool:
         """Whether any angle that differs from sample to sample depends on a weight."""
-        uses = self.model.tables.sample.use_coefficient[self.model.padded_sizes[0] :]
-        return self.model.atoms is not None or bool(np.any(uses))
+        columns = self.model.tables.sample.use_source.shape[0]
+        return self.model.atoms is not None or columns > self.model.padded_sizes[0]
 
     @property
     def _dtype(self) -> np.dtype[np.floating]:
@@ -203,6 +248,14 @@ class Evaluator:
                 f"weights must have shape ({self.model.num_weights},), not {w.shape}."
             )
         return x, w
+
+
+class _Compiled(NamedTuple):
+    """The engine's entry points for one network; see ``jaxqnn.engine.kernels``."""
+
+    value: Callable[..., jax.Array]
+    jacobian: Callable[..., tuple[jax.Array, jax.Array]]
+    vjp: Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
 
 
 @dataclass(frozen=True)

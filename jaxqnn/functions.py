@@ -9,6 +9,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import Mesh
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.engine.differentiable import differentiable
@@ -23,6 +24,8 @@ from jaxqnn.measure.specification import (
     State,
 )
 from jaxqnn.model import Model
+from jaxqnn.sharding.build import mesh_data
+from jaxqnn.sharding.function import mesh_function
 
 Differentiation = Literal["adjoint", "autodiff"]
 Function = Callable[..., jax.Array]
@@ -34,6 +37,7 @@ def statevector(
     input_params: Sequence[Parameter] | None = None,
     weight_params: Sequence[Parameter] | None = None,
     differentiation: Differentiation = "adjoint",
+    mesh: Mesh | None = None,
 ) -> Function:
     """The final state of a circuit as a function of its parameters.
 
@@ -46,6 +50,10 @@ def statevector(
             of a few states, and refuses forward mode. "autodiff" lets JAX differentiate the layers,
             in every mode and to any order (``jvp``, ``jacfwd``, ``hessian``), in memory that grows
             with depth.
+        mesh: Several devices. The axis named "batch" shares out the samples (the axis of the
+            arguments before the last), the axis named "state" the amplitudes, by the most
+            significant qubits; its size is a power of two. Results are global arrays. Reverse mode
+            only.
 
     Returns:
         ``f(params)`` with params (..., num_parameters), or ``f(inputs, weights)`` with
@@ -67,7 +75,7 @@ def statevector(
         [0.7070000171661377, 0.0, 0.0, 0.7070000171661377]
     """
     model, split = _model(circuit, State(), input_params, weight_params)
-    amplitudes = _function(model, differentiation)
+    amplitudes = _function(model, differentiation, mesh)
 
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         real, imaginary = jnp.moveaxis(amplitudes(inputs, weights), -2, 0)
@@ -83,6 +91,7 @@ def expectation(
     input_params: Sequence[Parameter] | None = None,
     weight_params: Sequence[Parameter] | None = None,
     differentiation: Differentiation = "adjoint",
+    mesh: Mesh | None = None,
 ) -> Function:
     """Expectation values <psi|O|psi> as a function of the circuit's parameters.
 
@@ -93,6 +102,7 @@ def expectation(
         input_params: See ``statevector``.
         weight_params: See ``statevector``.
         differentiation: See ``statevector``.
+        mesh: See ``statevector``.
 
     Returns:
         ``f(params)`` or ``f(inputs, weights)``, see ``statevector``; the result is real,
@@ -118,7 +128,7 @@ def expectation(
         True
     """
     model, split = _model(circuit, Expectation(observables), input_params, weight_params)
-    return _signature(_function(model, differentiation), model, split)
+    return _signature(_function(model, differentiation, mesh), model, split)
 
 
 def probabilities(
@@ -129,6 +139,7 @@ def probabilities(
     input_params: Sequence[Parameter] | None = None,
     weight_params: Sequence[Parameter] | None = None,
     differentiation: Differentiation = "adjoint",
+    mesh: Mesh | None = None,
 ) -> Function:
     """Probabilities of outcomes or classes as a function of the circuit's parameters.
 
@@ -141,6 +152,7 @@ def probabilities(
         input_params: See ``statevector``.
         weight_params: See ``statevector``.
         differentiation: See ``statevector``.
+        mesh: See ``statevector``.
 
     Returns:
         ``f(params)`` or ``f(inputs, weights)``, see ``statevector``; the result is real,
@@ -161,12 +173,14 @@ def probabilities(
     """
     specification = Probabilities(interpret, output_shape)
     model, split = _model(circuit, specification, input_params, weight_params)
-    return _signature(_function(model, differentiation), model, split)
+    return _signature(_function(model, differentiation, mesh), model, split)
 
 
-def model_function(model: Model, differentiation: Differentiation = "adjoint") -> Function:
+def model_function(
+    model: Model, differentiation: Differentiation = "adjoint", mesh: Mesh | None = None
+) -> Function:
     """``f(inputs, weights)`` of a model, with leading axes that broadcast."""
-    return _signature(_function(model, differentiation), model, split=True)
+    return _signature(_function(model, differentiation, mesh), model, split=True)
 
 
 def _model(
@@ -188,9 +202,14 @@ def _model(
     return Model(circuit, specification, inputs, weights), split
 
 
-def _function(model: Model, differentiation: Differentiation) -> Function:
+def _function(model: Model, differentiation: Differentiation, mesh: Mesh | None) -> Function:
     """``f(inputs (..., P), weights (..., W))`` -> (..., *output_shape), equal number of axes."""
-    if differentiation == "autodiff":
+    core: Function
+    if mesh is not None:
+        if differentiation != "adjoint":
+            raise JaxQNNError('A mesh needs differentiation="adjoint".')
+        core = mesh_function(mesh_data(model, mesh), mesh)
+    elif differentiation == "autodiff":
         core = unrolled(model.tables, model.measurement)
     elif differentiation == "adjoint":
         core = differentiable(model.tables, model.measurement)

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.circuit.expressions import atom_function
-from jaxqnn.errors import InvalidArgumentError
+from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.measure.outcomes import Measurement
 from jaxqnn.measure.specification import Specification
+from jaxqnn.memory import readable
 from jaxqnn.program.build import CircuitProgram, build
 from jaxqnn.program.program import Program
 from jaxqnn.program.tables import (
@@ -27,6 +28,9 @@ from jaxqnn.program.tables import (
 
 # Measurements are checked when the model is made, unless their tables are large.
 _TABULATED_AT_ONCE = 20
+
+# A gather's index is a signed integer of 32 bits.
+_WIDEST_LABEL = 31
 
 
 class Model:
@@ -73,6 +77,11 @@ class Model:
         return self.specification.measurement(self.circuit, self.built)
 
     @property
+    def measurement_bytes(self) -> int:
+        """What the measurement's arrays take, whether or not they have been made."""
+        return self.specification.measurement_bytes(self.output_shape, self.program.num_qubits)
+
+    @property
     def program(self) -> Program:
         """The layer form."""
         return self.built.program
@@ -80,6 +89,7 @@ class Model:
     @cached_property
     def tables(self) -> Tables:
         """The program as arrays."""
+        check_width(self.program.num_qubits)
         return tabulate(self.program)
 
     @cached_property
@@ -135,6 +145,20 @@ class Model:
         return (
             jnp.pad(inputs, ((0, 0), (0, 0), (0, num_inputs - inputs.shape[2]))),
             jnp.pad(weights, ((0, 0), (0, num_weights - weights.shape[1]))),
+        )
+
+
+def check_width(num_qubits: int) -> None:
+    """Refuses states that labels cannot count.
+
+    Raises:
+        JaxQNNError: If one device would hold more than 2^31 amplitudes.
+    """
+    if num_qubits > _WIDEST_LABEL:
+        raise JaxQNNError(
+            f"A state of {num_qubits} qubits on one device takes {readable(8 << num_qubits)} in "
+            f"single precision, and the engine counts amplitudes by {_WIDEST_LABEL} bits. Share "
+            'the state out: mesh= with an axis "state" of more devices.'
         )
 
 

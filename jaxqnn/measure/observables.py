@@ -19,6 +19,9 @@ from jaxqnn.program.frames import parity
 _NEGLIGIBLE = 1e-12
 _CHUNK = 16
 
+# Up to this width a diagonal observable is one number for each label; beyond, its strings are kept.
+TABULATED_QUBITS = 20
+
 Observables: TypeAlias = BaseOperator | Sequence[BaseOperator]
 
 
@@ -80,14 +83,15 @@ def _as_sum(observable: BaseOperator, position: int, num_qubits: int) -> SparseP
 def expectation(built: CircuitProgram, sums: Sequence[SparsePauliOp]) -> Measurement:
     """The measurement of checked observables on a circuit's final state."""
     terms = [list(_on_labels(built, o)) for o in sums]
-    if all(shift == 0 for strings in terms for shift, _, _ in strings):
+    diagonal = all(shift == 0 for strings in terms for shift, _, _ in strings)
+    if diagonal and built.program.num_qubits <= TABULATED_QUBITS:
         return Diagonal(np.stack([_diagonal(strings, built) for strings in terms]))
     return _in_chunks(terms)
 
 
 def strings(built: CircuitProgram, sums: Sequence[SparsePauliOp]) -> PauliSums:
-    """The same as Pauli strings, which take no array of the state's size."""
-    return _in_chunks([list(_on_labels(built, o)) for o in sums])
+    """The same as Pauli strings, their masks of 64 bits: no array of the state's size."""
+    return _in_chunks([list(_on_labels(built, o)) for o in sums], np.uint64)
 
 
 _String = tuple[int, int, complex]  # shift, mask, coefficient
@@ -126,7 +130,9 @@ def _diagonal(strings: Sequence[_String], built: CircuitProgram) -> NDArray[np.f
     return total
 
 
-def _in_chunks(terms: Sequence[Sequence[_String]]) -> PauliSums:
+def _in_chunks(
+    terms: Sequence[Sequence[_String]], dtype: type[np.unsignedinteger] = np.uint32
+) -> PauliSums:
     masks, coefficients, shifts, outputs = [], [], [], []
     for output, strings in enumerate(terms):
         by_shift: dict[int, list[_String]] = {}
@@ -141,9 +147,9 @@ def _in_chunks(terms: Sequence[Sequence[_String]]) -> PauliSums:
                 shifts.append(shift)
                 outputs.append(output)
     return PauliSums(
-        np.array(masks, np.uint32),
+        np.array(masks, dtype),
         np.array(coefficients),
-        np.array(shifts, np.uint32),
+        np.array(shifts, dtype),
         np.array(outputs, np.int32),
         np.zeros(len(terms)),
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import Measure, QuantumCircuit
 
 from jaxqnn.errors import JaxQNNError
-from jaxqnn.measure.observables import Observables, as_sums, expectation
+from jaxqnn.measure.observables import TABULATED_QUBITS, Observables, as_sums, expectation
 from jaxqnn.measure.outcomes import Amplitudes, Classes, Diagonal, Distribution, Measurement
 from jaxqnn.program.build import CircuitProgram
 from jaxqnn.program.passes import with_global_phase, without_final_phases
@@ -37,6 +37,9 @@ class Specification(Protocol):
     def measurement(self, circuit: QuantumCircuit, built: CircuitProgram) -> Measurement:
         """The measurement on the labels of a built circuit."""
 
+    def measurement_bytes(self, shape: tuple[int, ...], num_qubits: int) -> int:
+        """What the measurement's arrays take at most, for outputs of this shape."""
+
 
 @dataclass(frozen=True)
 class Expectation:
@@ -57,6 +60,10 @@ class Expectation:
     def measurement(self, circuit: QuantumCircuit, built: CircuitProgram) -> Measurement:
         """See ``Specification``."""
         return expectation(built, as_sums(self.observables, circuit.num_qubits))
+
+    def measurement_bytes(self, shape: tuple[int, ...], num_qubits: int) -> int:
+        """See ``Specification``."""
+        return 8 * math.prod(shape) << num_qubits if num_qubits <= TABULATED_QUBITS else 0
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,11 @@ class Probabilities:
         if size * index.size <= _DENSE_CLASSES:
             return Diagonal((np.arange(size)[:, None] == index[None, :]).astype(float))
         return Classes(index.astype(np.int32), np.zeros(size))
+
+    def measurement_bytes(self, shape: tuple[int, ...], num_qubits: int) -> int:
+        """See ``Specification``."""
+        labels = 1 << num_qubits
+        return max(4 * labels, 8 * min(math.prod(shape) * labels, _DENSE_CLASSES))
 
     def sources(self, circuit: QuantumCircuit) -> tuple[int | None, ...]:
         """For each outcome bit the qubit it is read from, None for a bit that stays zero."""
@@ -165,6 +177,10 @@ class State:
         outcomes = _outcomes(built, tuple(range(circuit.num_qubits)))
         label[outcomes] = np.arange(outcomes.size, dtype=np.int32)
         return Amplitudes(label)
+
+    def measurement_bytes(self, shape: tuple[int, ...], num_qubits: int) -> int:
+        """See ``Specification``."""
+        return 2 * math.prod(shape)
 
 
 def _sources(circuit: QuantumCircuit, bits: tuple[int, ...] | None) -> tuple[int | None, ...]:

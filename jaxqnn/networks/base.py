@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit_machine_learning.neural_networks import NeuralNetwork
@@ -32,11 +33,12 @@ class JaxNetwork(NeuralNetwork):
     _org_circuit: QuantumCircuit
     _precision: Precision
     _device: jax.Device | None
+    _mesh: Mesh | None
     _evaluator_cache: Evaluator | None
 
-    def _prepare(self, precision: Precision, device: jax.Device | None) -> None:
+    def _prepare(self, precision: Precision, device: jax.Device | None, mesh: Mesh | None) -> None:
         """Called once QML's constructor is through: lowers the circuit, or warns."""
-        self._precision, self._device = precision, device
+        self._precision, self._device, self._mesh = precision, device, mesh
         self._evaluator_cache = None
         if self._primitive_is_exact():
             self._evaluator  # noqa: B018 - so that a circuit that cannot be lowered fails here
@@ -65,6 +67,7 @@ class JaxNetwork(NeuralNetwork):
                 self._weight_params,
                 precision=self._precision,
                 device=self._device,
+                mesh=self._mesh,
             )
         return self._evaluator_cache
 

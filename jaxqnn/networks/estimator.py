@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.passmanager import BasePassManager
@@ -44,6 +45,8 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
         precision: "double" computes in float64 whatever JAX's x64 setting, "single" in float32.
             Results are float64 arrays, as QML's.
         device: The JAX device to compute on; None is the default one.
+        mesh: Several devices instead: samples are shared out along its axis "batch", amplitudes
+            along its axis "state" (a power of two).
 
     Raises:
         UnsupportedCircuitError: If an instruction is not unitary (exact estimators only).
@@ -78,6 +81,7 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
         pass_manager: BasePassManager | None = None,
         precision: Precision = "double",
         device: jax.Device | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
         super().__init__(
             circuit=circuit,
@@ -93,7 +97,7 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
         if observables is None:
             self._observables = (self._parity(),)
         self._observables = tuple(self._laid_out(observable) for observable in self._observables)
-        self._prepare(precision, device)
+        self._prepare(precision, device, mesh)
 
     def _parity(self) -> SparsePauliOp:
         """Z on every qubit the user's circuit had, wherever a transpiler put them."""

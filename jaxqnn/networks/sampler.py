@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.passmanager import BasePassManager
@@ -45,6 +46,8 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         precision: "double" computes in float64 whatever JAX's x64 setting, "single" in float32.
             Results are float64 arrays, as QML's.
         device: The JAX device to compute on; None is the default one.
+        mesh: Several devices instead: samples are shared out along its axis "batch", amplitudes
+            along its axis "state" (a power of two).
 
     Raises:
         UnsupportedCircuitError: If an instruction is not unitary (exact samplers only).
@@ -81,6 +84,7 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         pass_manager: BasePassManager | None = None,
         precision: Precision = "double",
         device: jax.Device | None = None,
+        mesh: Mesh | None = None,
     ) -> None:
         super().__init__(
             circuit=circuit,
@@ -94,7 +98,7 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
             input_gradients=input_gradients,
             pass_manager=pass_manager,
         )
-        self._prepare(precision, device)
+        self._prepare(precision, device, mesh)
 
     def set_interpret(
         self,

@@ -11,7 +11,7 @@ from jaxqnn.errors import JaxQNNError
 from jaxqnn.measure.observables import as_sums, strings
 from jaxqnn.measure.outcomes import Classes, Diagonal, Distribution
 from jaxqnn.measure.specification import Expectation, Probabilities, State
-from jaxqnn.model import Model
+from jaxqnn.model import Model, check_width
 from jaxqnn.program.build import CircuitProgram
 from jaxqnn.sharding.engine import STATE
 from jaxqnn.sharding.kernels import BATCH, Data, SplitStates, WholeStates
@@ -44,6 +44,7 @@ def mesh_data(model: Model, mesh: Mesh) -> Data:
     if size == 1:
         return WholeStates(model.tables, model.measurement)
     bits = size.bit_length() - 1
+    check_width(model.program.num_qubits - bits)
     in_order = _in_circuit_order(model)
     placement = place(model.program, bits, in_circuit_order=in_order)
     built = CircuitProgram(placement.final, model.built.qubits, model.built.width)
@@ -111,6 +112,7 @@ def _measurement(
             pass
         case Distribution(label):
             index = np.empty(labels.shape, np.int32)
+            label = np.asarray(label, np.int32)
             used = np.flatnonzero(label >= 0)
             index[label[used]] = used
         case Diagonal(weights):

@@ -29,8 +29,9 @@ BATCH = "batch"
 class Data(Protocol):
     """A measured program as each device runs it."""
 
-    tables: Any
-    measurement: Any
+    @property
+    def measurement(self) -> Any:
+        """What is measured."""
 
     def specs(self) -> Any:
         """The arrays as ``PartitionSpec``."""
@@ -50,7 +51,7 @@ class Data(Protocol):
     def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
         """The state's cotangent from one of the outputs."""
 
-    def pull_state(self, *args: jax.Array, **kwargs: bool) -> tuple[jax.Array, jax.Array]:
+    def pull_state(self, *args: Any, **kwargs: Any) -> tuple[jax.Array, jax.Array]:
         """See ``jaxqnn.engine.kernels.pull_state``."""
 
 
@@ -84,7 +85,7 @@ class WholeStates(NamedTuple):
         """See ``Data``."""
         return jax.vjp(self.measurement.outputs, state)[1](cotangent)[0]
 
-    def pull_state(self, *args: jax.Array, **kwargs: bool) -> tuple[jax.Array, jax.Array]:
+    def pull_state(self, *args: Any, **kwargs: Any) -> tuple[jax.Array, jax.Array]:
         """See ``Data``."""
         return kernels.pull_state(self.tables, *args, **kwargs)
 
@@ -121,7 +122,7 @@ class SplitStates(NamedTuple):
         """See ``Data``."""
         return self.measurement.pull(state, cotangent)
 
-    def pull_state(self, *args: jax.Array, **kwargs: bool) -> tuple[jax.Array, jax.Array]:
+    def pull_state(self, *args: Any, **kwargs: Any) -> tuple[jax.Array, jax.Array]:
         """See ``Data``."""
         return engine.pull_state(self.tables, *args, **kwargs)
 
@@ -264,12 +265,10 @@ def batch_axis(mesh: Mesh) -> str | None:
 
 def put(data: Data, mesh: Mesh) -> Data:
     """The arrays on the mesh's devices, of however many processes."""
-    leaves, tree = jax.tree.flatten(data)
-    specs = tree.flatten_up_to(data.specs())
-    return tree.unflatten(
-        jax.device_put(leaf, NamedSharding(mesh, spec))
-        for leaf, spec in zip(leaves, specs, strict=True)
+    placed: Data = jax.tree.map(
+        lambda leaf, spec: jax.device_put(leaf, NamedSharding(mesh, spec)), data, data.specs()
     )
+    return placed
 
 
 def _everywhere(x: jax.Array, mesh: Mesh) -> jax.Array:

@@ -19,7 +19,7 @@ from jaxqnn.engine.layers import half_signs, relabel
 from jaxqnn.measure.outcomes import PauliSums
 from jaxqnn.program.program import Program
 from jaxqnn.program.tables import high_bits
-from jaxqnn.sharding.engine import STATE, device_index, device_signs
+from jaxqnn.sharding.engine import STATE, device_signs
 
 Leaf = Any  # a NumPy or JAX array
 
@@ -244,14 +244,14 @@ def shifted(part: jax.Array, shift: jax.Array, device_shift: jax.Array) -> jax.A
 
 def split_paulis(sums: PauliSums, device_bits: int) -> SplitPaulis:
     """Pauli sums on whole labels, cut at the device bits."""
-    low = (1 << device_bits) - 1
-    masks, shift = np.asarray(sums.masks), np.asarray(sums.shift)
+    low = np.uint64((1 << device_bits) - 1)
+    masks, shift = np.asarray(sums.masks, np.uint64), np.asarray(sums.shift, np.uint64)
     return SplitPaulis(
-        masks >> device_bits,
-        masks & low,
+        (masks >> np.uint64(device_bits)).astype(np.uint32),
+        (masks & low).astype(np.uint32),
         sums.coefficients,
-        shift >> device_bits,
-        shift & low,
+        (shift >> np.uint64(device_bits)).astype(np.uint32),
+        (shift & low).astype(np.uint32),
         sums.output,
         sums.template,
     )
