@@ -52,6 +52,21 @@ class Angle:
     def __sub__(self, other: Angle) -> Angle:
         return self + (-other)
 
+    def __mul__(self, other: Angle) -> Angle:
+        """The product, if it is still of degree two.
+
+        Raises:
+            ValueError: If it is not.
+        """
+        total = Angle()
+        for left, a in self.terms.items():
+            for right, b in other.terms.items():
+                monomial = tuple(sorted((*left, *right)))
+                if len(monomial) > 2:
+                    raise ValueError("The product has a degree above two.")
+                total += Angle({monomial: a * b})
+        return total
+
     def scaled(self, factor: float) -> Angle:
         """The angle times a number."""
         if factor == 1.0:

@@ -48,7 +48,8 @@ def controlled_phase(angle: Angle, qubits: Sequence[int]) -> tuple[list[Operatio
     return operations, share
 
 
-def _hadamard(qubit: int) -> list[Operation]:
+def hadamard(qubit: int) -> list[Operation]:
+    """H = X RY(pi/2)."""
     return [_ry(_HALF_PI, qubit), Flip(qubit)]
 
 
@@ -114,7 +115,7 @@ def _fixed(row: Callable[..., list[Operation]], phase: float = 0.0) -> Row:
 
 
 def _y(q: int) -> list[Operation]:
-    return [_rz(_PI, q), Flip(q)]  # Y = i X Z and Z = i RZ(pi)
+    return [_rz(_PI, q), Flip(q)]  # Y = i X Z and Z = i RZ(pi), so Y = -X RZ(pi)
 
 
 def _cy(control: int, target: int) -> list[Operation]:
@@ -133,7 +134,7 @@ def _csx(sign: int) -> Row:
     # SX = H S H
     def row(control: int, target: int) -> tuple[list[Operation], Angle]:
         turn, phase = controlled_phase(_HALF_PI.scaled(sign), (control, target))
-        return [*_hadamard(target), *turn, *_hadamard(target)], phase
+        return [*hadamard(target), *turn, *hadamard(target)], phase
 
     return row
 
@@ -153,7 +154,7 @@ def _iswap(a: int, b: int) -> list[Operation]:
 def _ccx(*qubits: int) -> tuple[list[Operation], Angle]:
     *_, target = qubits
     turn, phase = controlled_phase(_PI, qubits)
-    return [*_hadamard(target), *turn, *_hadamard(target)], phase
+    return [*hadamard(target), *turn, *hadamard(target)], phase
 
 
 def _cswap(control: int, a: int, b: int) -> tuple[list[Operation], Angle]:
@@ -165,13 +166,13 @@ def _cswap(control: int, a: int, b: int) -> tuple[list[Operation], Angle]:
 GATES: dict[str, Row] = {
     "id": _fixed(lambda q: []),
     "x": _fixed(lambda q: [Flip(q)]),
-    "y": _fixed(_y, math.pi / 2),
+    "y": _fixed(_y, math.pi),
     "z": _fixed_phase(math.pi),
     "s": _fixed_phase(math.pi / 2),
     "sdg": _fixed_phase(-math.pi / 2),
     "t": _fixed_phase(math.pi / 4),
     "tdg": _fixed_phase(-math.pi / 4),
-    "h": _fixed(_hadamard),
+    "h": _fixed(hadamard),
     "sx": _sqrt_x(1),
     "sxdg": _sqrt_x(-1),
     "rx": lambda t, q: ([_rx(t, q)], Angle()),
@@ -209,6 +210,3 @@ GATES: dict[str, Row] = {
     "ccx": _ccx,
     "cswap": _cswap,
 }
-
-# Instructions that leave the state as it is.
-IGNORED = frozenset({"barrier", "delay", "id"})

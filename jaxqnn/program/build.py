@@ -64,13 +64,15 @@ def build(
         flips=0,
         global_phase=Angle(),
         atoms=lowered.expressions.atoms,
+        amplitudes=(*lowered.start.real, *lowered.start.imaginary) if lowered.start else (),
     )
     sample_columns = blank.sample_columns
 
     def is_per_sample(angle: Angle) -> bool:
         return angle.depends_on(sample_columns)
 
-    resolved = resolve(lowered.operations, n, is_per_sample)
+    given = (1 << blank.given_bits) - 1
+    resolved = resolve(lowered.operations, n, is_per_sample, given=given)
     layers, final = schedule(resolved.elements, n, k, is_per_sample)
     program = replace(
         blank,

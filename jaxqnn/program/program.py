@@ -14,7 +14,7 @@ At the end, ``frame`` tells which circuit label y an amplitude belongs to: y = F
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +44,14 @@ class Program:
         num_inputs: Columns [0, num_inputs) of the angles vary from sample to sample.
         num_weights: The next columns are shared by the batch.
         atoms: Columns after those: expressions that are no polynomial.
-        block_qubits: k, how many leading bits a layer rotates.
+        block_qubits: k, how many leading bits a layer rotates; a block may have more.
         start: One angle a qubit: the start is the product of RY(angle)|0>.
         layers: The rows.
         frame: The circuit's bits as functionals of the final label.
         flips: The constant part of the circuit label.
         global_phase: In radians.
+        amplitudes: If not empty, the lowest bits start from these amplitudes instead: the real
+            parts, then the imaginary parts, up to their norm.
     """
 
     num_qubits: int
@@ -61,7 +63,13 @@ class Program:
     frame: Frame
     flips: int
     global_phase: Angle
-    atoms: tuple[Atom, ...] = field(default=())
+    atoms: tuple[Atom, ...] = ()
+    amplitudes: tuple[Angle, ...] = ()
+
+    @property
+    def given_bits(self) -> int:
+        """How many of the lowest bits start from given amplitudes."""
+        return (len(self.amplitudes) // 2).bit_length() - 1 if self.amplitudes else 0
 
     @property
     def sample_columns(self) -> frozenset[int]:
@@ -89,6 +97,8 @@ class Program:
             for bit, angle in enumerate(self.start)
             if not angle.is_zero
         ]
+        if self.amplitudes:
+            lines.append(f"  start  {len(self.amplitudes) // 2} amplitudes of the lowest bits")
         for number, layer in enumerate(self.layers):
             lines.append(f"layer {number}")
             if any(column != 1 << bit for bit, column in enumerate(layer.label_map)):
@@ -123,7 +133,10 @@ def check(program: Program) -> None:
     assert 0 < program.block_qubits <= program.num_qubits
     assert len(program.start) == program.num_qubits
     assert 0 <= program.flips < size
-    angles = [*program.start, program.global_phase]
+    assert all(angle.is_zero for angle in program.start[: program.given_bits])
+    assert len(program.amplitudes) in (0, 2 << program.given_bits)
+    assert program.given_bits <= program.num_qubits
+    angles = [*program.start, *program.amplitudes, program.global_phase]
     for layer in program.layers:
         assert len(layer.label_map) == program.num_qubits
         assert all(0 < column < size for column in layer.label_map)
@@ -134,7 +147,7 @@ def check(program: Program) -> None:
         if layer.block is not None:
             assert not layer.rotations
             dimension = layer.block.shape[0]
-            assert _log2(layer.block) <= program.block_qubits
+            assert _log2(layer.block) <= program.num_qubits
             assert np.allclose(layer.block.conj().T @ layer.block, np.eye(dimension), atol=1e-8)
         angles += [angle for _, angle in layer.phases]
         angles += layer.rotations

@@ -87,7 +87,7 @@ def resolve(
     num_qubits: int,
     is_per_sample: Callable[[Angle], bool],
     *,
-    from_zero: bool = True,
+    given: int = 0,
 ) -> Resolved:
     """Follows the label maps of a circuit through.
 
@@ -96,8 +96,8 @@ def resolve(
         num_qubits: Its width.
         is_per_sample: Says which angles differ from sample to sample. Rotations by those become
             phases between constant rotations, since a real rotation is shared by the batch.
-        from_zero: Whether the state starts as |0...0>, so that first rotations make a product
-            state and bits that were never rotated are known to be zero.
+        given: Bits that start from given amplitudes. All others start as |0>, so that their first
+            rotations make a product state, and are known to be zero until then.
 
     Returns:
         The elements with the final meaning of the labels.
@@ -105,7 +105,7 @@ def resolve(
     units = [1 << i for i in range(num_qubits)]
     out = Resolved([Angle()] * num_qubits, list(units), list(units))
     # Bits of x that may be one. The others are zero, which shortens masks and frees controls.
-    touched = 0 if from_zero else (1 << num_qubits) - 1
+    touched = given
 
     def phase(mask: int, angle: Angle) -> None:
         mask &= touched
