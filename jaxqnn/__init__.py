@@ -6,8 +6,10 @@ A circuit goes one way through the package: ``circuit`` lowers it to primitive o
 """
 
 from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
+from jaxqnn.export import export
 from jaxqnn.functions import expectation, probabilities, statevector
 from jaxqnn.gradients import JaxEstimatorGradient, JaxQGT, JaxSamplerGradient
+from jaxqnn.memory import memory_limit
 from jaxqnn.networks import EstimatorQNN, SamplerQNN
 from jaxqnn.primitives import JaxEstimator, JaxSampler
 from jaxqnn.torch import TorchConnector
@@ -27,6 +29,8 @@ __all__ = [
     "UnsupportedCircuitError",
     "accelerate",
     "expectation",
+    "export",
+    "memory_limit",
     "probabilities",
     "statevector",
     "verify",

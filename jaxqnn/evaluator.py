@@ -169,7 +169,7 @@ class Evaluator:
         if self._atoms is not None:
             columns = self._atoms.columns(inputs, w)
             # On a mesh of several processes, only values that are no device's own can be shared.
-            return columns if self.mesh is None else tuple(np.asarray(part) for part in columns)
+            return columns if self.mesh is None else jax.tree.map(np.asarray, columns)
         num_inputs, num_weights = self.model.padded_sizes
         columns = np.zeros((inputs.shape[0], num_inputs), self._dtype)
         columns[:, : inputs.shape[1]] = inputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,25 @@ from jaxqnn.sharding.function import mesh_function
 
 Differentiation = Literal["adjoint", "autodiff"]
 Function = Callable[..., jax.Array]
+
+
+class Shapes(NamedTuple):
+    """What a function made here takes: kept with it, for ``export``."""
+
+    num_inputs: int
+    num_weights: int
+    split: bool
+    on_mesh: bool
+
+
+def shapes_of(function: Any) -> Shapes | None:
+    """The shapes of a function made here, also under ``jax.jit``; None for any other."""
+    while function is not None:
+        found = getattr(function, "jaxqnn_shapes", None)
+        if isinstance(found, Shapes):
+            return found
+        function = getattr(function, "__wrapped__", None)
+    return None
 
 
 def statevector(
@@ -81,7 +100,7 @@ def statevector(
         real, imaginary = jnp.moveaxis(amplitudes(inputs, weights), -2, 0)
         return lax.complex(real, imaginary)
 
-    return _signature(function, model, split)
+    return _signature(function, model, split, mesh)
 
 
 def expectation(
@@ -128,7 +147,7 @@ def expectation(
         True
     """
     model, split = _model(circuit, Expectation(observables), input_params, weight_params)
-    return _signature(_function(model, differentiation, mesh), model, split)
+    return _signature(_function(model, differentiation, mesh), model, split, mesh)
 
 
 def probabilities(
@@ -173,14 +192,14 @@ def probabilities(
     """
     specification = Probabilities(interpret, output_shape)
     model, split = _model(circuit, specification, input_params, weight_params)
-    return _signature(_function(model, differentiation, mesh), model, split)
+    return _signature(_function(model, differentiation, mesh), model, split, mesh)
 
 
 def model_function(
     model: Model, differentiation: Differentiation = "adjoint", mesh: Mesh | None = None
 ) -> Function:
     """``f(inputs, weights)`` of a model, with leading axes that broadcast."""
-    return _signature(_function(model, differentiation, mesh), model, split=True)
+    return _signature(_function(model, differentiation, mesh), model, True, mesh)
 
 
 def _model(
@@ -247,7 +266,7 @@ def _function(model: Model, differentiation: Differentiation, mesh: Mesh | None)
     return function
 
 
-def _signature(function: Function, model: Model, split: bool) -> Function:
+def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None) -> Function:
     """Checks and converts what the user passes."""
 
     def of_parts(inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
@@ -265,7 +284,10 @@ def _signature(function: Function, model: Model, split: bool) -> Function:
         _check_axis("params", params, model.num_weights)
         return of_parts(jnp.zeros((0,), params.dtype), params)
 
-    return of_parts if split else of_all
+    found: Function = of_parts if split else of_all
+    shapes = Shapes(model.num_inputs, model.num_weights, split, mesh is not None)
+    vars(found)["jaxqnn_shapes"] = shapes
+    return found
 
 
 def _check_axis(name: str, value: jax.Array, size: int) -> None:

@@ -75,7 +75,7 @@ def usable_bytes(device: jax.Device | None, wanted: int = 1 << 62) -> int:
 def free_bytes(device: jax.Device | None) -> int:
     """What is free on a device: its own memory, or for a CPU the host's, within its container."""
     if device is None:
-        default = jax.config.jax_default_device
+        default = getattr(jax.config, "jax_default_device", None)
         device = default if isinstance(default, jax.Device) else jax.local_devices()[0]
     stats = None if device.platform == "cpu" else device.memory_stats()
     if stats and "bytes_limit" in stats:

@@ -15,6 +15,7 @@ from qiskit_machine_learning.neural_networks import NeuralNetwork
 
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.evaluator import Evaluator, Precision
+from jaxqnn.functions import Function
 from jaxqnn.measure.specification import Specification
 from jaxqnn.networks.resources import Resources, estimate
 
@@ -70,6 +71,16 @@ class JaxNetwork(NeuralNetwork):
                 mesh=self._mesh,
             )
         return self._evaluator_cache
+
+    @property
+    def runs_on_jax(self) -> bool:
+        """Whether forward and backward are exact, and so computed by JAX."""
+        return self._primitive_is_exact() and self._gradient_is_exact()
+
+    @property
+    def function(self) -> Function:
+        """What ``apply`` calls."""
+        return self._evaluator.function
 
     @property
     def precision(self) -> Precision:

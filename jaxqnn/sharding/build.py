@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from jax.sharding import Mesh
+from numpy.typing import NDArray
 
 from jaxqnn.errors import JaxQNNError
 from jaxqnn.measure.observables import as_sums, strings
@@ -112,9 +113,9 @@ def _measurement(
             pass
         case Distribution(label):
             index = np.empty(labels.shape, np.int32)
-            label = np.asarray(label, np.int32)
-            used = np.flatnonzero(label >= 0)
-            index[label[used]] = used
+            given: NDArray[np.int32] = np.asarray(label, np.int32)
+            used = np.flatnonzero(given >= 0)
+            index[given[used]] = used
         case Diagonal(weights):
             index = np.argmax(weights, axis=0)
         case _:

@@ -68,7 +68,13 @@ def place(program: Program, device_bits: int, *, in_circuit_order: bool = False)
     Raises:
         JaxQNNError: If the state is too small for so many devices.
     """
-    n, k, s = program.num_qubits, program.block_qubits, device_bits
+    if program.amplitudes and device_bits:
+        raise JaxQNNError(
+            "A circuit that starts from given amplitudes cannot be shared out over the mesh axis "
+            '"state": the amplitudes are whole arguments already. Use a mesh with "batch" alone.'
+        )
+    n, s = program.num_qubits, device_bits
+    k = max([program.block_qubits, *(_size(layer) for layer in program.layers)])
     # An exchange needs s functionals off a layer's k qubits and apart from the s in use, of which
     # one at least is on them; and the leading bits are local.
     least = max(k + 2 * s - 1, k + s)
@@ -182,13 +188,17 @@ def _on_reference(program: Program) -> tuple[list[Pairs], list[list[int]], Frame
     pairs, phases = [], []
     for layer in program.layers:
         frame = Frame.from_columns([_combine(frame.columns, c) for c in layer.label_map])
-        size = len(layer.rotations)
-        if layer.block is not None:
-            size = int(layer.block.shape[0]).bit_length() - 1
-        leading = range(n - 1, n - 1 - size, -1)
+        leading = range(n - 1, n - 1 - _size(layer), -1)
         pairs.append(tuple((frame.columns[bit], frame.rows[bit]) for bit in leading))
         phases.append([_combine(frame.rows, mask) for mask, _ in layer.phases])
     return pairs, phases, frame
+
+
+def _size(layer: Layer) -> int:
+    """How many leading bits a layer acts on."""
+    if layer.block is None:
+        return len(layer.rotations)
+    return int(layer.block.shape[0]).bit_length() - 1
 
 
 def _first_device_bits(pairs: Sequence[Pairs], num_bits: int, count: int) -> list[int]:
