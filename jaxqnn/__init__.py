@@ -5,6 +5,8 @@ A circuit goes one way through the package: ``circuit`` lowers it to primitive o
 ``measure`` reads outputs off the state, and ``functions`` and ``networks`` are what users call.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
 from jaxqnn.export import export
 from jaxqnn.functions import expectation, probabilities, statevector
@@ -12,9 +14,11 @@ from jaxqnn.gradients import JaxEstimatorGradient, JaxQGT, JaxSamplerGradient
 from jaxqnn.memory import memory_limit
 from jaxqnn.networks import EstimatorQNN, SamplerQNN
 from jaxqnn.primitives import JaxEstimator, JaxSampler
-from jaxqnn.torch import TorchConnector
 from jaxqnn.twins import accelerate
 from jaxqnn.verify import verify
+
+if TYPE_CHECKING:
+    from jaxqnn.torch import TorchConnector
 
 __all__ = [
     "EstimatorQNN",
@@ -35,3 +39,16 @@ __all__ = [
     "statevector",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # PyTorch takes seconds and hundreds of megabytes to import, and is an extra.
+    if name == "TorchConnector":
+        from jaxqnn.torch import TorchConnector
+
+        return TorchConnector
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

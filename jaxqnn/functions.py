@@ -226,7 +226,9 @@ def _function(model: Model, differentiation: Differentiation, mesh: Mesh | None)
     core: Function
     if mesh is not None:
         if differentiation != "adjoint":
-            raise JaxQNNError('A mesh needs differentiation="adjoint".')
+            raise JaxQNNError(
+                f"differentiation={differentiation!r} runs on one device. Leave it or mesh out."
+            )
         core = mesh_function(mesh_data(model, mesh), mesh)
     elif differentiation == "autodiff":
         core = unrolled(model.tables, model.measurement)

@@ -120,7 +120,7 @@ def parse_size(size: int | str) -> int:
             raise ValueError(size)
     except (ValueError, OverflowError):
         raise InvalidArgumentError(
-            f'A memory limit is a number of bytes or text such as "4 GiB", but is {size!r}.'
+            f'A memory limit must be a number of bytes or text such as "4 GiB", but is {size!r}.'
         ) from None
     return found
 

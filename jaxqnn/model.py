@@ -171,7 +171,7 @@ def _check_parameters(
             if not isinstance(parameter, Parameter):
                 raise InvalidArgumentError(
                     f"{what} parameter {parameter!r} is a {type(parameter).__name__}, not a "
-                    "qiskit.circuit.Parameter."
+                    "qiskit.circuit.Parameter. Pass the objects the circuit was built with."
                 )
             if parameter not in circuit.parameters:
                 raise InvalidArgumentError(
@@ -180,7 +180,9 @@ def _check_parameters(
                 )
     if len(set(given)) != len(given):
         repeated = next(p for i, p in enumerate(given) if p in given[:i])
-        raise InvalidArgumentError(f"Parameter {repeated.name!r} is given twice.")
+        raise InvalidArgumentError(
+            f"Parameter {repeated.name!r} is given twice. Give it once, as an input or as a weight."
+        )
     left = [p.name for p in circuit.parameters if p not in set(given)]
     if left:
         raise InvalidArgumentError(

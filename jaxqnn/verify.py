@@ -340,11 +340,12 @@ def _check_widths(qnn: EstimatorQNN | SamplerQNN, inputs: FloatArray, weights: F
         )
     if weights.size != qnn.num_weights:
         raise JaxQNNError(
-            f"weights has {weights.size} entries, but the network has {qnn.num_weights} weights."
+            f"weights has {weights.size} entries, but the network has {qnn.num_weights} weights. "
+            "Pass them all."
         )
 
 
 def _message(error: Exception) -> str:
     """An error's class and the first line of what it says."""
-    text = str(error).strip().splitlines()
+    text = str(error).strip(" \n'\"").splitlines()  # Qiskit's errors print as their repr
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

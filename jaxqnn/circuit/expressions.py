@@ -163,7 +163,7 @@ def _compiled(shape: str, arity: int, where: str) -> Callable[..., jax.Array]:
 def _real(value: complex, where: str) -> float:
     number = complex(value)
     if not (math.isfinite(number.real) and math.isfinite(number.imag)):
-        raise JaxQNNError(f"{where}: the angle {value} is not finite.")
+        raise JaxQNNError(f"{where}: the angle {value} is not finite. Bind a finite number.")
     if abs(number.imag) > 1e-12 * max(1.0, abs(number.real)):
         raise JaxQNNError(f"{where}: the angle {value} is complex. Angles must be real numbers.")
     return number.real

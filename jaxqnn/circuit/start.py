@@ -87,6 +87,9 @@ def start_from(
             real.append(expressions.angle(number.real, where))
             imaginary.append(expressions.angle(number.imag, where))
     if all(angle.is_zero for angle in (*real, *imaginary)):
-        raise JaxQNNError(f"{where}: all amplitudes are zero, so there is no state to start from.")
+        raise JaxQNNError(
+            f"{where}: all amplitudes are zero, so there is no state to start from. Give one that "
+            "is not."
+        )
     assert len(real) == 1 << len(qubits)
     return Start(qubits, tuple(real), tuple(imaginary))

@@ -100,7 +100,7 @@ def _check_memory(circuit: QuantumCircuit) -> None:
     if needed > physical:
         raise JaxQNNError(
             f"Checking {circuit.num_qubits} qubits needs about {size(needed)}, and this machine "
-            f"has {size(physical)}. `jaxqnn info` shows what it lowers to without running it."
+            f"has {size(physical)}. Use `jaxqnn info` to see what it lowers to."
         )
 
 

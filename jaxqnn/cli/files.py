@@ -23,9 +23,11 @@ def load(file: Path) -> list[QuantumCircuit]:
     try:
         circuits = read(file)
     except Exception as error:  # each loader has its own error classes
-        raise JaxQNNError(f"{file} cannot be read: {_first_line(error)}") from error
+        raise JaxQNNError(
+            f"{file} cannot be read: {_first_line(error)} Save it anew with Qiskit's own writers."
+        ) from error
     if not circuits:
-        raise JaxQNNError(f"{file} contains no circuit.")
+        raise JaxQNNError(f"{file} contains no circuit. Save one with qiskit.qpy.dump.")
     for index, circuit in enumerate(circuits):
         if not isinstance(circuit, QuantumCircuit):
             raise JaxQNNError(

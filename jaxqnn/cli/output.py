@@ -102,7 +102,7 @@ def require_plotting(file: Path | None) -> None:
             "--plot needs matplotlib. Install it with: pip install 'jaxqnn[plot]'"
         ) from error
     if not file.parent.is_dir():
-        raise JaxQNNError(f"--plot {file}: there is no directory {file.parent}.")
+        raise JaxQNNError(f"--plot {file}: there is no directory {file.parent}. Make it.")
     if file.suffix not in (".png", ".svg", ".pdf"):
         raise JaxQNNError(f"--plot {file}: the name must end in .png, .svg or .pdf.")
 

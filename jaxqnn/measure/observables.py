@@ -75,7 +75,7 @@ def _as_sum(observable: BaseOperator, position: int, num_qubits: int) -> SparseP
         raise JaxQNNError(
             f"{where} is not Hermitian: its term {found.paulis[index].to_label()} has the "
             f"coefficient {coefficients[index]}. An expectation value is real only for real "
-            "coefficients."
+            "coefficients: pass the Hermitian part, (O + O.adjoint()) / 2."
         )
     return found
 

@@ -209,7 +209,8 @@ class JaxNetwork(NeuralNetwork):
         ):
             if found != size:
                 raise InvalidArgumentError(
-                    f"The network has {size} values of {name}, but {found} were passed."
+                    f"The network has {size} values of {name}, but {found} were passed. Pass all "
+                    "of them."
                 )
         return input_data, weights
 
@@ -220,5 +221,5 @@ def warn_not_jax(name: str, what: object, instead: str) -> None:
         f"{name} was given {type(what).__name__}, which is not known to be exact. It is honoured "
         f"as in qiskit-machine-learning, so JAX is not used for it. {instead}",
         UserWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

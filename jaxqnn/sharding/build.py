@@ -69,7 +69,7 @@ def check_mesh(mesh: Mesh) -> int:
     if size & (size - 1):
         raise JaxQNNError(
             f'The mesh axis "state" has {size} devices, but amplitudes are shared out over a power '
-            "of two."
+            "of two. Make the axis shorter."
         )
     return size
 
