@@ -160,10 +160,16 @@ class Evaluator:
         def run(piece: Piece) -> tuple[Floats, ...]:
             with jax.enable_x64(self.precision == "double"), jax.default_device(self.device):
                 inputs = piece.cut(x)
+                if self.model.program.amplitudes:
+                    # A padded row of zeros has no norm, and its NaN would reach sums over the batch.
+                    inputs[piece.stop - piece.start :] = x[piece.stop - 1 : piece.stop]
                 found = task(_Rows(piece, inputs, self._columns(inputs, w)))
                 return tuple(np.asarray(part) for part in found)
 
-        return over_pieces(run, pieces)
+        joined = over_pieces(run, pieces)
+        if self.model.program.amplitudes:
+            _refuse_zero_vectors(x, w, joined)
+        return joined
 
     def _columns(self, inputs: Floats, w: Floats) -> tuple[jax.Array | Floats, jax.Array | Floats]:
         if self._atoms is not None:
@@ -256,6 +262,19 @@ class _Compiled(NamedTuple):
     value: Callable[..., jax.Array]
     jacobian: Callable[..., tuple[jax.Array, jax.Array]]
     vjp: Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
+
+
+def _refuse_zero_vectors(x: Floats, w: Floats, outputs: Sequence[Floats]) -> None:
+    """Amplitudes are divided by their norm, so a vector of zeros gives NaN and nothing else does."""
+    if not (np.all(np.isfinite(x)) and np.all(np.isfinite(w))):
+        return
+    if any(np.any(np.isnan(part)) for part in outputs):
+        rows = np.flatnonzero(~np.any(x, axis=1))
+        which = f"of sample {rows[0]} " if rows.size else ""
+        raise InvalidArgumentError(
+            f"The amplitudes {which}the circuit starts from are all zero, so they cannot be "
+            "normalised to a state. Leave such samples out, or add a constant feature."
+        )
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,8 @@ def refuse_opaque(gate: Operation, where: str, error: Exception | None = None) -
     _refuse(
         where,
         f"is opaque: it {reason.rstrip('.')}",
-        "Transpile the circuit if Qiskit can synthesise it, give it a definition, or replace it with "
-        "a UnitaryGate.",
+        "Transpile the circuit if Qiskit can synthesise it, give it a definition, or replace it "
+        "with a UnitaryGate.",
     )
 
 

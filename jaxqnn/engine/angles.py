@@ -19,19 +19,23 @@ class Angles(NamedTuple):
         shared: (C, K), phases shared by the batch.
         sample: (C', K, B), phases that differ from sample to sample.
         start: (n, B), of bit 0, 1, ...
+        amplitudes: (2^(m+1), B), what the m lowest bits start from instead, up to its norm: real
+            parts, then imaginary parts; None if all bits start by ``start``.
     """
 
     rotations: jax.Array
     shared: jax.Array
     sample: jax.Array
     start: jax.Array
+    amplitudes: jax.Array | None = None
 
 
 def evaluate(tables: Tables, inputs: jax.Array, weights: jax.Array) -> Angles:
     """All angles from inputs (P, B) and weights (W,)."""
     block_qubits = tables.block_qubits
-    shared = _from_terms(tables.shared, weights)
-    sample = _from_monomials(tables.sample, _sample_columns(tables, inputs, weights))
+    shared = _from_terms(tables.shared, _with_one(weights[:, None]))[:, 0]
+    columns = _sample_columns(tables, inputs, weights)
+    sample = _from_monomials(tables.sample, columns)
     num_rotations = tables.map_high.shape[0] * block_qubits
     num_phases = tables.sample_masks.size
     # Phases and half angles have period 4 pi; small arguments keep their sums exact.
@@ -45,6 +49,7 @@ def evaluate(tables: Tables, inputs: jax.Array, weights: jax.Array) -> Angles:
             *tables.sample_masks.shape, -1
         ),
         sample[num_phases:],
+        None if tables.amplitudes is None else _from_terms(tables.amplitudes, columns),
     )
 
 
@@ -54,6 +59,7 @@ def pull_back(
     weights: jax.Array,
     of_sample: jax.Array,
     of_shared: jax.Array,
+    of_amplitudes: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Cotangents of inputs and weights from those of the angles.
 
@@ -63,6 +69,7 @@ def pull_back(
         weights: (W,).
         of_sample: (A', m, B), by the angles of the sample table.
         of_shared: (A, m, B), by those of the shared table, or (A, m, 1) if summed over the batch.
+        of_amplitudes: (2^(m+1), m, B), by the given amplitudes, if there are any.
 
     Returns:
         (B, m, P) and (B, m, W), or (1, m, W) if summed.
@@ -76,6 +83,8 @@ def pull_back(
         precision=lax.Precision.HIGHEST,
     )
     by_column = _over_uses(tables.sample, columns, by_monomial)
+    if tables.amplitudes is not None and of_amplitudes is not None:
+        by_column = by_column + _over_uses(tables.amplitudes, columns, of_amplitudes)
     of_weights = _over_uses(tables.shared, _with_one(weights[:, None]), of_shared)
     if by_column.shape[0] > num_inputs:
         through_sample = by_column[num_inputs:]
@@ -88,11 +97,10 @@ def pull_back(
     )
 
 
-def _from_terms(table: TermTable, weights: jax.Array) -> jax.Array:
-    """The angles (A,) of a table of terms."""
-    columns = _with_one(weights[:, None])[:, 0]
+def _from_terms(table: TermTable, columns: jax.Array) -> jax.Array:
+    """The angles (A, B) of a table of terms."""
     factors = columns[table.first] * columns[table.second]
-    return jnp.sum(_cast(table.coefficient, weights) * factors, axis=1)
+    return jnp.sum(_cast(table.coefficient, columns)[..., None] * factors, axis=1)
 
 
 def _from_monomials(table: MonomialTable, columns: jax.Array) -> jax.Array:

@@ -48,6 +48,7 @@ def pull_state(
         weights,
         _flat(found.sample, found.start),
         _flat(found.rotations, found.shared),
+        found.amplitudes,
     )
 
 

@@ -86,6 +86,8 @@ class Tables(NamedTuple):
         shared: Angles [rotations (L k), shared phases (C K)] over [1, weights].
         sample: Angles [sample phases (C' K), start (n)] over [1, inputs], or [1, inputs, weights]
             if any of them depends on a weight.
+        amplitudes: What the lowest bits start from, real parts and then imaginary parts, over the
+            same columns; None for a product state.
     """
 
     num_layers: Array
@@ -102,6 +104,7 @@ class Tables(NamedTuple):
     blocks: Array
     shared: TermTable
     sample: MonomialTable
+    amplitudes: TermTable | None = None
 
     @property
     def num_qubits(self) -> int:
@@ -151,7 +154,8 @@ def tabulate(program: Program) -> Tables:
     sample_at |= {c: 1 + padded_inputs(program) + i for i, c in enumerate(weights)}
     shared_at = {c: 1 + i for i, c in enumerate(weights)}
     weights_in_samples = any(
-        angle.depends_on(weights) for angle in (*sample_angles, *program.start)
+        angle.depends_on(weights)
+        for angle in (*sample_angles, *program.start, *program.amplitudes)
     )
     num_sample_columns = padded_inputs(program)
     if weights_in_samples:
@@ -175,6 +179,9 @@ def tabulate(program: Program) -> Tables:
         blocks=blocks,
         shared=_term_table([*rotations, *shared_angles], shared_at, padded_weights(program)),
         sample=_monomial_table([*sample_angles, *program.start], sample_at, num_sample_columns, n),
+        amplitudes=_term_table(program.amplitudes, sample_at, num_sample_columns)
+        if program.amplitudes
+        else None,
     )
 
 
