@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.circuit.expressions import atom_function
+from jaxqnn.engine.measurement import Measurement
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
-from jaxqnn.measure.outcomes import Measurement
 from jaxqnn.measure.specification import Specification
 from jaxqnn.memory import readable
 from jaxqnn.program.build import CircuitProgram, build

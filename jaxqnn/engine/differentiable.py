@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
 from jaxqnn.engine import kernels
-from jaxqnn.measure.outcomes import Measurement
+from jaxqnn.engine.measurement import Measurement
 from jaxqnn.program.tables import Tables
 
 Function = Callable[[jax.Array, jax.Array], jax.Array]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxqnn.engine.adjoint import adjoint
 from jaxqnn.engine.angles import evaluate, pull_back
 from jaxqnn.engine.evolve import evolve, start_state
-from jaxqnn.measure.outcomes import Measurement
+from jaxqnn.engine.measurement import Measurement
 from jaxqnn.program.tables import Tables
 
 

@@ -23,7 +23,7 @@ from jaxqnn.engine.layers import (
     rotation_matrices,
     turn,
 )
-from jaxqnn.measure.outcomes import Measurement
+from jaxqnn.engine.measurement import Measurement
 from jaxqnn.program.tables import Tables, high_bits
 
 

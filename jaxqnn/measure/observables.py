@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
 from qiskit.quantum_info.operators.base_operator import BaseOperator
 
+from jaxqnn.engine.measurement import Measurement
 from jaxqnn.errors import JaxQNNError
-from jaxqnn.measure.outcomes import Diagonal, Measurement, PauliSums
+from jaxqnn.measure.outcomes import Diagonal, PauliSums
 from jaxqnn.program.build import CircuitProgram
 from jaxqnn.program.frames import parity
 

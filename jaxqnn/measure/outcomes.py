@@ -6,7 +6,7 @@ state (2^n, 2, B), and the gradient of each output by the state, which the adjoi
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,20 +14,6 @@ from jax import lax
 
 from jaxqnn.engine.layers import half_signs, relabel
 from jaxqnn.program.tables import Array, high_bits
-
-
-class Measurement(Protocol):
-    """What the engine needs of a measurement."""
-
-    @property
-    def num_outputs(self) -> int:
-        """m."""
-
-    def outputs(self, state: jax.Array) -> jax.Array:
-        """The outputs (m, B) of a state (2^n, 2, B)."""
-
-    def cotangents(self, state: jax.Array) -> jax.Array:
-        """The gradient of each output by the state, (2^n, 2, m, B)."""
 
 
 class Diagonal(NamedTuple):
@@ -45,12 +31,12 @@ class Diagonal(NamedTuple):
         return self.weights.shape[0]
 
     def outputs(self, state: jax.Array) -> jax.Array:
-        """See ``Measurement``."""
+        """See ``engine.measurement``."""
         weights = jnp.asarray(self.weights, state.dtype)
         return jnp.dot(weights, _probabilities(state), precision=lax.Precision.HIGHEST)
 
     def cotangents(self, state: jax.Array) -> jax.Array:
-        """See ``Measurement``."""
+        """See ``engine.measurement``."""
         weights = jnp.asarray(self.weights, state.dtype)
         return 2 * weights.T[:, None, :, None] * state[:, :, None, :]
 
@@ -70,13 +56,13 @@ class Distribution(NamedTuple):
         return self.label.shape[0]
 
     def outputs(self, state: jax.Array) -> jax.Array:
-        """See ``Measurement``."""
+        """See ``engine.measurement``."""
         label = jnp.asarray(self.label)
         found = _probabilities(state)[jnp.maximum(label, 0)]
         return jnp.where(label[:, None] >= 0, found, 0)
 
     def cotangents(self, state: jax.Array) -> jax.Array:
-        """See ``Measurement``."""
+        """See ``engine.measurement``."""
         hit = jnp.arange(state.shape[0])[:, None] == jnp.asarray(self.label)[None, :]
         return 2 * hit.astype(state.dtype)[:, None, :, None] * state[:, :, None, :]
 
@@ -98,13 +84,13 @@ class Classes(NamedTuple):
         return self.template.shape[0]
 
     def outputs(self, state: jax.Array) -> jax.Array:
-        """See ``Measurement``."""
+        """See ``engine.measurement``."""
         return jax.ops.segment_sum(
             _probabilities(state), jnp.asarray(self.of_label), num_segments=self.num_outputs
         )
 
     def cotangents(self, state: jax.Array) -> jax.Array:
-        """See ``Measurement``."""
+        """See ``engine.measurement``."""
         hit = jnp.asarray(self.of_label)[:, None] == jnp.arange(self.num_outputs)[None, :]
         return 2 * hit.astype(state.dtype)[:, None, :, None] * state[:, :, None, :]
 
@@ -135,7 +121,7 @@ class PauliSums(NamedTuple):
         return self.template.shape[0]
 
     def outputs(self, state: jax.Array) -> jax.Array:
-        """See ``Measurement``."""
+        """See ``engine.measurement``."""
 
         def add(c: jax.Array, total: jax.Array) -> jax.Array:
             image = self._image(c, state)
@@ -149,7 +135,7 @@ class PauliSums(NamedTuple):
         )
 
     def cotangents(self, state: jax.Array) -> jax.Array:
-        """See ``Measurement``."""
+        """See ``engine.measurement``."""
 
         def add(c: jax.Array, total: jax.Array) -> jax.Array:
             return total.at[:, :, jnp.asarray(self.output)[c]].add(2 * self._image(c, state))
@@ -199,13 +185,13 @@ class Amplitudes(NamedTuple):
         return 2 * self.label.shape[0]
 
     def outputs(self, state: jax.Array) -> jax.Array:
-        """See ``Measurement``."""
+        """See ``engine.measurement``."""
         label = jnp.asarray(self.label)
         found = jnp.where(label[:, None, None] >= 0, state[jnp.maximum(label, 0)], 0)
         return jnp.moveaxis(found, 1, 0).reshape(self.num_outputs, -1)
 
     def cotangents(self, state: jax.Array) -> jax.Array:
-        """See ``Measurement``."""
+        """See ``engine.measurement``."""
         hit = jnp.arange(state.shape[0])[:, None] == jnp.asarray(self.label)[None, :]
         unit = jnp.eye(2, dtype=state.dtype)[None, :, :, None] * hit[:, None, None, :]
         return jnp.broadcast_to(

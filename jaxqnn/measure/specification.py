@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Measure, QuantumCircuit
 
+from jaxqnn.engine.measurement import Measurement
 from jaxqnn.errors import JaxQNNError
 from jaxqnn.measure.observables import TABULATED_QUBITS, Observables, as_sums, expectation
-from jaxqnn.measure.outcomes import Amplitudes, Classes, Diagonal, Distribution, Measurement
+from jaxqnn.measure.outcomes import Amplitudes, Classes, Diagonal, Distribution
 from jaxqnn.program.build import CircuitProgram
 from jaxqnn.program.passes import with_global_phase, without_final_phases
 from jaxqnn.program.program import Program

@@ -16,7 +16,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxqnn.engine import kernels
-from jaxqnn.measure.outcomes import Measurement
+from jaxqnn.engine.measurement import Measurement
 from jaxqnn.program.tables import Tables
 from jaxqnn.sharding import engine
 from jaxqnn.sharding.engine import STATE
