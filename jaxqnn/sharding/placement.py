@@ -101,6 +101,7 @@ def place(program: Program, device_bits: int, *, in_circuit_order: bool = False)
             start=tuple(program.start[bit] for bit in (*builder.start[s:], *builder.start[:s])),
             layers=tuple(builder.layers),
             frame=Frame.identity(n - s),
+            flips=0,
         ),
         device_masks=tuple(builder.device_masks),
         offsets=tuple(builder.offsets),

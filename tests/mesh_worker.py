@@ -1,0 +1,216 @@
+"""Run by ``test_sharding`` in a process of eight CPU devices: prints a JSON of what it found."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import SparsePauliOp, random_unitary
+
+import jaxqnn
+
+jax.config.update("jax_enable_x64", True)
+QUBITS = 10
+RNG = np.random.default_rng(5)
+
+
+def circuit(n: int = QUBITS) -> tuple[QuantumCircuit, list[Parameter], list[Parameter]]:
+    """Every kind of layer: rotations, the samples' own and shared phases, a block, label maps."""
+    x, w = ParameterVector("x", n), ParameterVector("w", 2 * n + 2)
+    found = QuantumCircuit(n)
+    for q in range(n):
+        found.ry(w[q], q)
+        found.rz(x[q], q)
+    for q in range(n - 1):
+        found.cx(q, q + 1)
+        found.rzz(x[q] * w[q], q, q + 1)
+    found.unitary(random_unitary(4, seed=1), [0, n - 1])
+    found.swap(1, n - 2)
+    found.x(3)
+    for q in range(n):
+        found.rx(w[n + q], q)
+    found.cry(w[2 * n], 0, n - 1)
+    found.x(n - 1)
+    found.cp(w[2 * n + 1], n - 1, 2)
+    return found, list(x), list(w)
+
+
+def mesh(batch: int, state: int) -> Mesh:
+    devices = np.array(jax.devices()[: batch * state])
+    if state == 1:
+        return Mesh(devices, ("batch",))
+    if batch == 1:
+        return Mesh(devices, ("state",))
+    return Mesh(devices.reshape(batch, state), ("batch", "state"))
+
+
+def value_and_pullback(f: Callable[..., jax.Array]) -> Callable[..., Any]:
+    @jax.jit
+    def both(inputs: jax.Array, weights: jax.Array, cotangent: jax.Array) -> Any:
+        outputs, pull = jax.vjp(f, inputs, weights)
+        return outputs, *pull(cotangent.astype(outputs.dtype))
+
+    return both
+
+
+def function_errors() -> dict[str, list[float]]:
+    """Largest differences from one device: outputs, cotangents of inputs and of weights."""
+    n = QUBITS
+    made, x, w = circuit()
+    flips = SparsePauliOp.from_list(
+        [("X" * n, 0.3), ("Y" + "I" * (n - 2) + "Y", 0.7), ("I" * (n - 1) + "Z", 1.0)]
+    )
+    functions: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Mesh]] = {
+        "state": (jaxqnn.statevector, (), mesh(1, 8)),
+        "expectation": (jaxqnn.expectation, ([SparsePauliOp("Z" * n), flips],), mesh(2, 4)),
+        "samples": (jaxqnn.expectation, (flips,), mesh(8, 1)),
+        "probabilities": (jaxqnn.probabilities, (), mesh(2, 4)),
+    }
+    inputs, weights = RNG.normal(size=(3, n)), RNG.normal(size=2 * n + 2)
+    found = {}
+    for name, (make, arguments, where) in functions.items():
+        split = {"input_params": x, "weight_params": w}
+        one, many = make(made, *arguments, **split), make(made, *arguments, mesh=where, **split)
+        shape = jax.eval_shape(one, inputs, weights).shape
+        cotangent = jnp.asarray(RNG.normal(size=shape))
+        expected = value_and_pullback(one)(inputs, weights, cotangent)
+        actual = value_and_pullback(many)(inputs, weights, cotangent)
+        found[name] = [
+            float(jnp.max(jnp.abs(a - np.asarray(b))))
+            for a, b in zip(expected, actual, strict=True)
+        ]
+    return found
+
+
+def network_errors() -> dict[str, list[float]]:
+    """The same for forward, backward and vjp of networks, with a batch that does not divide."""
+    made, x, w = circuit(8)
+    inputs, weights = RNG.normal(size=(5, 8)), RNG.normal(size=18)
+    keywords = {
+        "circuit": made,
+        "input_params": x,
+        "weight_params": w,
+        "input_gradients": True,
+        "interpret": lambda outcome: outcome.bit_count() % 2,
+        "output_shape": 2,
+    }
+    one = jaxqnn.SamplerQNN(**keywords)
+    many = jaxqnn.SamplerQNN(**keywords, mesh=mesh(2, 2))
+    cotangent = RNG.normal(size=(5, 2))
+    return {
+        "forward": [difference(one.forward(inputs, weights), many.forward(inputs, weights))],
+        "backward": [
+            difference(a, b)
+            for a, b in zip(
+                one.backward(inputs, weights), many.backward(inputs, weights), strict=True
+            )
+        ],
+        "vjp": [
+            difference(a, b)
+            for a, b in zip(
+                one.vjp(inputs, weights)[1](cotangent),
+                many.vjp(inputs, weights)[1](cotangent),
+                strict=True,
+            )
+        ],
+    }
+
+
+def ensemble_error() -> float:
+    """Several weight vectors at once, through a vmap and as a leading axis, over a mesh."""
+    made, x, w = circuit(8)
+    split = {"input_params": x, "weight_params": w}
+    inputs, weights = RNG.normal(size=(1, 8)), RNG.normal(size=(2, 18))
+    expected = jaxqnn.expectation(made, **split)(inputs, weights)
+    f = jaxqnn.expectation(made, **split, mesh=mesh(1, 2))
+    return max(
+        difference(expected, f(inputs, weights)),
+        difference(expected, jax.vmap(f, in_axes=(None, 0))(inputs[0], weights)),
+    )
+
+
+def memory(n: int) -> dict[str, Any]:
+    """What XLA will take on each of 8 devices, and for one device, for a gradient of one sample."""
+    made, x, w = circuit(n)
+    arguments = (jnp.zeros((1, n)), jnp.zeros(2 * n + 2))
+
+    def compiled(where: Mesh | None) -> Any:
+        f = jaxqnn.expectation(made, input_params=x, weight_params=w, mesh=where)
+        gradient = jax.grad(lambda x, w: jnp.sum(f(x, w)), argnums=(0, 1))
+        return jax.jit(gradient).lower(*arguments).compile()
+
+    def peak(program: Any) -> int:
+        analysis = program.memory_analysis()
+        return int(analysis.temp_size_in_bytes + analysis.output_size_in_bytes)
+
+    many = compiled(mesh(1, 8))
+    text = many.as_text()
+    return {
+        "device": peak(many),
+        "whole": peak(compiled(None)),
+        "all_gather": text.count("all-gather"),
+        "all_to_all": text.count("all-to-all"),
+    }
+
+
+def state_of_a_mesh() -> dict[str, Any]:
+    """Where the amplitudes of a statevector lie."""
+    made, x, w = circuit()
+    f = jax.jit(jaxqnn.statevector(made, input_params=x, weight_params=w, mesh=mesh(2, 4)))
+    found = f(np.zeros((2, QUBITS)), np.zeros(2 * QUBITS + 2))
+    return {
+        "shape": found.shape,
+        "parts": sorted({tuple(shard.data.shape) for shard in found.addressable_shards}),
+        "devices": len({shard.device for shard in found.addressable_shards}),
+    }
+
+
+def refusals() -> dict[str, str]:
+    """The messages of meshes that cannot be used."""
+    made, _, _ = circuit()
+    devices = np.array(jax.devices())
+    meshes = {
+        "axes": Mesh(devices, ("model",)),
+        "power": Mesh(devices[:3], ("state",)),
+    }
+    found = {
+        name: message(lambda m=m: jaxqnn.expectation(made, mesh=m)) for name, m in meshes.items()
+    }
+    small, _, _ = circuit(4)
+    found["small"] = message(lambda: jaxqnn.expectation(small, mesh=mesh(1, 8)))
+    found["autodiff"] = message(
+        lambda: jaxqnn.expectation(made, mesh=mesh(1, 8), differentiation="autodiff")
+    )
+    return found
+
+
+def message(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except jaxqnn.JaxQNNError as error:
+        return str(error)
+    return ""
+
+
+def difference(a: Any, b: Any) -> float:
+    return float(np.max(np.abs(np.asarray(a) - np.asarray(b))))
+
+
+if __name__ == "__main__":
+    parts: dict[str, Callable[[], Any]] = {
+        "functions": function_errors,
+        "networks": network_errors,
+        "ensemble": ensemble_error,
+        "memory": lambda: memory(18),
+        "state": state_of_a_mesh,
+        "refusals": refusals,
+    }
+    print(json.dumps({name: parts[name]() for name in sys.argv[1:] or parts}))
