@@ -11,10 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 # A monomial is the sorted tuple of its column indices: () is the constant, (i,) linear, (i, j)
 # quadratic.
 Monomial = tuple[int, ...]
+
+
+class Atom(NamedTuple):
+    """A column that is no parameter: the value of an expression that is no polynomial.
+
+    Attributes:
+        shape: The expression in p0, p1, ... and c0, c1, ...; many atoms share one.
+        columns: The parameters that p0, p1, ... stand for.
+        constants: The numbers that c0, c1, ... stand for.
+    """
+
+    shape: str
+    columns: tuple[int, ...]
+    constants: tuple[float, ...] = ()
+
 
 # Coefficients this small come from rounding in sums such as pi/2 - pi/2.
 _NEGLIGIBLE = 1e-15

@@ -2,13 +2,14 @@
 
 ``Expressions`` is filled while a circuit is lowered: each ``ParameterExpression`` comes back as an
 ``Angle``.  What is no polynomial of degree two becomes an atom; ``atom_function`` evaluates all
-atoms at once, tracing one JAX expression per *shape* (the expression with its parameters renamed
-in order), not one per gate.
+atoms at once, tracing one JAX expression per *shape* (the expression with its parameters and its
+numbers renamed in order), not one per gate.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
@@ -20,7 +21,7 @@ from qiskit.circuit import Parameter, ParameterExpression
 from sympy.parsing.sympy_parser import parse_expr
 from sympy.printing.numpy import JaxPrinter
 
-from jaxqnn.circuit.angles import Angle, Monomial
+from jaxqnn.circuit.angles import Angle, Atom, Monomial
 from jaxqnn.errors import JaxQNNError
 
 # Where a claimed polynomial is compared with its expression. Both signs, so that abs and sign,
@@ -58,7 +59,7 @@ class Expressions:
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self.parameters = tuple(parameters)
         self._column = {parameter: i for i, parameter in enumerate(self.parameters)}
-        self._atoms: dict[tuple[str, tuple[int, ...]], int] = {}
+        self._atoms: dict[Atom, int] = {}
 
     @property
     def num_columns(self) -> int:
@@ -66,8 +67,8 @@ class Expressions:
         return len(self.parameters) + len(self._atoms)
 
     @property
-    def atoms(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """Each atom as (shape, columns of the parameters p0, p1, ... in that shape)."""
+    def atoms(self) -> tuple[Atom, ...]:
+        """The atoms found so far, in the order of their columns."""
         return tuple(self._atoms)
 
     def angle(self, value: float | ParameterExpression, where: str) -> Angle:
@@ -109,54 +110,78 @@ class Expressions:
         self, value: ParameterExpression, columns: Mapping[Parameter, int], where: str
     ) -> int:
         ordered = sorted(columns, key=lambda parameter: columns[parameter])
-        shape = str(value.subs({p: Parameter(f"p{i}") for i, p in enumerate(ordered)}))
-        _compiled(shape, len(ordered), where)  # a wrong expression fails here, not in a trace
-        key = (shape, tuple(columns[p] for p in ordered))
-        return len(self.parameters) + self._atoms.setdefault(key, len(self._atoms))
+        text = str(value.subs({p: Parameter(f"p{i}") for i, p in enumerate(ordered)}))
+        shape, constants = _without_numbers(text)
+        if _compiled(shape, len(ordered), len(constants)) is None:
+            raise JaxQNNError(
+                f"{where}: the expression {value} is not real. Angles must be real numbers: take "
+                "its modulus, or write it without the imaginary unit."
+            )
+        atom = Atom(shape, tuple(columns[p] for p in ordered), constants)
+        return len(self.parameters) + self._atoms.setdefault(atom, len(self._atoms))
 
 
 def atom_function(
-    atoms: Sequence[tuple[str, tuple[int, ...]]],
+    atoms: Sequence[Atom],
 ) -> Callable[[jax.Array], jax.Array]:
     """The JAX function from parameters (..., P) to the values of the atoms (..., len(atoms))."""
     groups: dict[str, list[int]] = {}
-    for position, (shape, _) in enumerate(atoms):
-        groups.setdefault(shape, []).append(position)
+    for position, atom in enumerate(atoms):
+        groups.setdefault(atom.shape, []).append(position)
     order = np.argsort([position for members in groups.values() for position in members])
-    gathered = [
-        (
-            _compiled(shape, len(atoms[members[0]][1]), "expression"),
-            np.array([atoms[position][1] for position in members]),
-        )
-        for shape, members in groups.items()
-    ]
+    gathered = []
+    for shape, members in groups.items():
+        columns = np.array([atoms[position].columns for position in members])
+        constants = np.array([atoms[position].constants for position in members])
+        function = _compiled(shape, columns.shape[1], constants.shape[1])
+        assert function is not None
+        gathered.append((function, columns, constants))
 
     def evaluate(parameters: jax.Array) -> jax.Array:
         values = [
             jnp.broadcast_to(
-                function(*(parameters[..., columns[:, i]] for i in range(columns.shape[1]))),
+                function(
+                    *(parameters[..., column] for column in columns.T),
+                    *jnp.asarray(constants.T, parameters.dtype),
+                ),
                 (*parameters.shape[:-1], columns.shape[0]),
             )
-            for function, columns in gathered
+            for function, columns, constants in gathered
         ]
         return jnp.concatenate(values, axis=-1)[..., order]
 
     return evaluate
 
 
+# A decimal number that is no exponent and has no imaginary unit. Whole numbers stay: x**2 is more
+# exact than x**c0.
+_NUMBER = re.compile(r"(?<![\w.])(?<!\*\*)(?<!\*\*\()\d+\.\d+(?![\w.])")
+_IMAGINARY = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)i\b")
+
+
+def _without_numbers(text: str) -> tuple[str, tuple[float, ...]]:
+    """An expression with its numbers renamed c0, c1, ..., and the numbers."""
+    constants: list[float] = []
+
+    def rename(found: re.Match[str]) -> str:
+        constants.append(float(found.group()))
+        return f"c{len(constants) - 1}"
+
+    return _NUMBER.sub(rename, text), tuple(constants)
+
+
 @lru_cache(maxsize=1024)
-def _compiled(shape: str, arity: int, where: str) -> Callable[..., jax.Array]:
-    """One expression shape in p0, p1, ... as a function of that many arrays."""
-    # Qiskit prints its expressions in Python's syntax with its own names of functions; sympify()
-    # is slower and fails on powers such as 2**x.
-    symbols = {f"p{i}": sympy.Symbol(f"p{i}", real=True) for i in range(arity)}
-    expression = parse_expr(shape, local_dict={**_FUNCTIONS, **symbols})
+def _compiled(shape: str, arity: int, num_constants: int) -> Callable[..., jax.Array] | None:
+    """One shape as a function of the arrays p0, p1, ..., c0, c1, ...; None if it is not real."""
+    # Qiskit prints its expressions in Python's syntax with its own names of functions and its own
+    # imaginary unit; sympify() is slower and fails on powers such as 2**x.
+    names = [f"p{i}" for i in range(arity)] + [f"c{i}" for i in range(num_constants)]
+    symbols = {name: sympy.Symbol(name, real=True) for name in names}
+    expression = parse_expr(_IMAGINARY.sub(r"\1*I", shape), local_dict={**_FUNCTIONS, **symbols})
     if expression.has(sympy.I):
-        expression = sympy.re(sympy.expand_complex(expression))
-        if expression.has(sympy.I):
-            raise JaxQNNError(
-                f"{where}: the expression {shape!r} is not real. Angles must be real numbers."
-            )
+        expression, imaginary = expression.as_real_imag()
+        if sympy.simplify(imaginary) != 0:
+            return None
     return sympy.lambdify(list(symbols.values()), expression, modules="jax", printer=JaxPrinter)
 
 

@@ -19,10 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxqnn.circuit.angles import Angle
+from jaxqnn.circuit.angles import Angle, Atom
 from jaxqnn.program.frames import Frame
-
-Atom = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +76,8 @@ class Program:
         first_atom = self.num_inputs + self.num_weights
         return inputs | {
             first_atom + i
-            for i, (_, columns) in enumerate(self.atoms)
-            if not inputs.isdisjoint(columns)
+            for i, atom in enumerate(self.atoms)
+            if not inputs.isdisjoint(atom.columns)
         }
 
     def is_per_sample(self, angle: Angle) -> bool:
