@@ -149,6 +149,7 @@ def test_networks_can_be_copied(kind: str, used: bool, copied: Any) -> None:
         np.testing.assert_array_equal(mine, original)
 
 
+@pytest.mark.slow
 def test_joblib_workers() -> None:
     network, _ = networks("sampler")
     expected = [network.forward(X, START + shift) for shift in (0.0, 0.1)]
