@@ -8,24 +8,25 @@ phase chunks that are really there are counted at run time and padding costs not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jaxqnn.circuit.angles import Angle, Monomial
 from jaxqnn.program.frames import Frame
 from jaxqnn.program.program import Program
 
-Array = NDArray[np.generic]
+# NumPy arrays here; the engine holds the same tables as JAX arrays, traced ones among them.
+Array: TypeAlias = Any
 
 
 class TermTable(NamedTuple):
-    """Polynomials as rows of terms: angle[a] = sum_t coefficient[a, t] p[first[a, t]] p[second[a, t]].
+    """Polynomials as rows of terms.
 
-    ``p`` is the constant 1 followed by the columns. The same terms sorted by column, its *uses*,
-    give the transposed derivative. A deep circuit has thousands of such angles, each of few terms,
-    computed once for the batch.
+    angle[a] = sum_t coefficient[a, t] p[first[a, t]] p[second[a, t]], where ``p`` is the constant 1
+    followed by the columns. The same terms sorted by column, its *uses*, give the transposed
+    derivative. A deep circuit has thousands of such angles, each of few terms, computed once for
+    the batch.
 
     Attributes:
         coefficient: (A, T).
@@ -82,7 +83,8 @@ class Tables(NamedTuple):
         sample_masks: (C', K) uint32, phases that differ from sample to sample.
         sample_range: (L + 1,) int32.
         block_index: (L,) int32, which block a layer applies, -1 for none.
-        blocks: (D, 2, 2^b, 2^b) with b at least k, real and imaginary parts; D = 0 if there are none.
+        blocks: (D, 2, 2^b, 2^b) with b at least k, real and imaginary parts; D = 0 if there are
+            none.
         shared: Angles [rotations (L k), shared phases (C K)] over [1, weights].
         sample: Angles [sample phases (C' K), start (n)] over [1, inputs], or [1, inputs, weights]
             if any of them depends on a weight.
@@ -154,8 +156,7 @@ def tabulate(program: Program) -> Tables:
     sample_at |= {c: 1 + padded_inputs(program) + i for i, c in enumerate(weights)}
     shared_at = {c: 1 + i for i, c in enumerate(weights)}
     weights_in_samples = any(
-        angle.depends_on(weights)
-        for angle in (*sample_angles, *program.start, *program.amplitudes)
+        angle.depends_on(weights) for angle in (*sample_angles, *program.start, *program.amplitudes)
     )
     num_sample_columns = padded_inputs(program)
     if weights_in_samples:
