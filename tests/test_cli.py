@@ -83,7 +83,7 @@ def test_importing_the_library_imports_no_command_line() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"typer", "optax", "matplotlib"} & set(loaded)
+    assert not {"typer", "optax", "matplotlib", "torch"} & set(loaded)
 
 
 def test_check_takes_several_circuits(
