@@ -103,7 +103,7 @@ def test_dtypes_are_kept(data_dtype: Any, weight_dtype: Any) -> None:
 
 def test_initial_weights_are_converted_as_torch_does() -> None:
     assert jaxqnn.TorchConnector(ours(), numbers(4)).weight.dtype == torch.float64
-    assert jaxqnn.TorchConnector(ours(), [1, 2, 3, 4]).weight.dtype == torch.float32
+    assert jaxqnn.TorchConnector(ours(), np.array([1, 2, 3, 4])).weight.dtype == torch.float32
     torch.manual_seed(3)
     mine = jaxqnn.TorchConnector(ours()).weight
     torch.manual_seed(3)
@@ -217,7 +217,7 @@ def test_sparse_as_qmls(reduce: Any) -> None:
             jaxqnn.TorchConnector(ours("sampler", sparse=True), numbers(4).astype(np.float32)),
             QMLTorchConnector(theirs("sampler", sparse=True, input_gradients=True), numbers(4)),
         ):
-            inputs = data.clone().requires_grad_()
+            inputs: Any = data.clone().requires_grad_()
             output = connector(inputs)
             assert connector.sparse
             assert output.is_sparse
