@@ -77,7 +77,7 @@ def function_errors() -> dict[str, list[float]]:
     inputs, weights = RNG.normal(size=(3, n)), RNG.normal(size=2 * n + 2)
     found = {}
     for name, (make, arguments, where) in functions.items():
-        split = {"input_params": x, "weight_params": w}
+        split: dict[str, Any] = {"input_params": x, "weight_params": w}
         one, many = make(made, *arguments, **split), make(made, *arguments, mesh=where, **split)
         shape = jax.eval_shape(one, inputs, weights).shape
         cotangent = jnp.asarray(RNG.normal(size=shape))
@@ -127,7 +127,7 @@ def network_errors() -> dict[str, list[float]]:
 def ensemble_error() -> float:
     """Several weight vectors at once, through a vmap and as a leading axis, over a mesh."""
     made, x, w = circuit(8)
-    split = {"input_params": x, "weight_params": w}
+    split: dict[str, Any] = {"input_params": x, "weight_params": w}
     inputs, weights = RNG.normal(size=(1, 8)), RNG.normal(size=(2, 18))
     expected = jaxqnn.expectation(made, **split)(inputs, weights)
     f = jaxqnn.expectation(made, **split, mesh=mesh(1, 2))
