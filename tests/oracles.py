@@ -149,3 +149,17 @@ def values(case: Case, *batch: int, seed: int = 0) -> tuple[Floats, Floats]:
         random.uniform(-2, 2, (*batch, len(case.inputs))),
         random.uniform(-2, 2, len(case.weights)),
     )
+
+
+@lru_cache
+def small() -> Case:
+    """Three qubits and few gates, for what traces every layer by itself."""
+    x, w = ParameterVector("x", 2), ParameterVector("w", 2)
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    circuit.rx(x[0], 1)
+    circuit.rzz(x[1] * w[0], 0, 1)
+    circuit.cx(1, 2)
+    circuit.ry(w[1], 2)
+    circuit.ry(w[0] + x[0], 0)
+    return Case(circuit, tuple(x), tuple(w))

@@ -1,0 +1,355 @@
+"""JAX's transformations of the functions: they compose, and all derivatives agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from oracles import CASES, Case, Floats, differences, mixed, observables, small, values
+
+import jaxqnn
+
+BATCH = 5
+ATOL = 1e-12
+
+
+@pytest.fixture(autouse=True)
+def double() -> Iterator[None]:
+    """Runs each test in JAX's 64-bit mode."""
+    with jax.enable_x64(True):
+        yield
+
+
+def expectation(case: Case, **keywords: Any) -> Any:
+    """The three test observables of a case."""
+    return jaxqnn.expectation(
+        case.circuit, observables(case.circuit.num_qubits), **case.split, **keywords
+    )
+
+
+MIXED = mixed()
+X, W = values(MIXED, BATCH)
+ENSEMBLE = np.random.default_rng(5).uniform(-2, 2, (2, len(MIXED.weights)))
+
+
+def loss(inputs: Any, weights: Any) -> jax.Array:
+    """A scalar that depends on every output unevenly."""
+    found = expectation(MIXED)(inputs, weights)
+    return jnp.sum(jnp.sin(found) * jnp.arange(1.0, 4.0))
+
+
+# Derivatives ------------------------------------------------------------------------------------
+
+
+def parts(state: Any) -> Any:
+    """Real and imaginary parts, one after the other."""
+    return jnp.concatenate([state.real, state.imag], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("mixed", "state"),
+        ("mixed", "expectation"),
+        ("mixed", "probabilities"),
+        ("atoms", "expectation"),
+        ("one qubit", "state"),
+    ],
+)
+def test_jacobians_are_those_of_differences(name: str, kind: str) -> None:
+    case = CASES[name]()
+    x, w = values(case)
+    measured = observables(case.circuit.num_qubits)
+    states = jaxqnn.statevector(case.circuit, **case.split)
+    pairs: dict[str, tuple[Any, Any]] = {
+        "state": (lambda x, w: parts(states(x, w)), lambda x, w: parts(case.states(x, w))),
+        "expectation": (expectation(case), partial(case.expectations, measured)),
+        "probabilities": (
+            jaxqnn.probabilities(case.circuit, **case.split),
+            lambda x, w: abs(case.states(x, w)) ** 2,
+        ),
+    }
+    function, oracle = pairs[kind]
+    by_inputs, by_weights = jax.jacrev(function, argnums=(0, 1))(x, w)
+    np.testing.assert_allclose(by_inputs, differences(lambda x: oracle(x, w), x), atol=1e-8)
+    np.testing.assert_allclose(by_weights, differences(lambda w: oracle(x, w), w), atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["state", "expectation", "probabilities"])
+def test_adjoint_and_autodiff_agree(kind: str) -> None:
+    case = small()
+    x, w = values(case, BATCH)
+    make: Callable[..., Any] = {
+        "state": jaxqnn.statevector,
+        "expectation": jaxqnn.expectation,
+        "probabilities": jaxqnn.probabilities,
+    }[kind]
+
+    def total(mode: str) -> Callable[..., jax.Array]:
+        function = make(case.circuit, **case.split, differentiation=mode)
+
+        def scalar(x: Any, w: Any) -> jax.Array:
+            found = function(x, w)
+            return jnp.sum(found.real * jnp.cos(jnp.arange(found.shape[-1])) + found.imag**3)
+
+        return scalar
+
+    values_and_gradients = [
+        jax.value_and_grad(total(mode), argnums=(0, 1))(x, w) for mode in ("adjoint", "autodiff")
+    ]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=ATOL), *values_and_gradients)
+
+
+def test_complex_cotangents_pull_back() -> None:
+    function = jaxqnn.statevector(MIXED.circuit, **MIXED.split)
+    state, pull = jax.vjp(function, X, W)
+    cotangent = np.random.default_rng(6).normal(size=(2, *state.shape)) @ np.eye(8)
+    cotangent = cotangent[0] + 1j * cotangent[1]
+    found = pull(jnp.asarray(cotangent))
+
+    def paired(x: Any, w: Any) -> Any:
+        return np.sum((cotangent * MIXED.states(x, w)).real)
+
+    np.testing.assert_allclose(found[0], differences(lambda x: paired(x, W), X), atol=1e-7)
+    np.testing.assert_allclose(found[1], differences(lambda w: paired(X, w), W), atol=1e-7)
+
+
+def test_a_vjp_is_a_product_with_the_jacobian() -> None:
+    function = expectation(MIXED)
+    cotangent = np.random.default_rng(7).normal(size=(BATCH, 3))
+    jacobian = jax.jacrev(function, argnums=(0, 1))(X, W)
+    pulled = jax.vjp(function, X, W)[1](jnp.asarray(cotangent))
+    for found, matrix in zip(pulled, jacobian, strict=True):
+        np.testing.assert_allclose(found, np.tensordot(cotangent, matrix, 2), atol=ATOL)
+
+
+# Compiling --------------------------------------------------------------------------------------
+
+
+def test_jit_changes_nothing() -> None:
+    np.testing.assert_allclose(jax.jit(loss)(X, W), loss(X, W), atol=ATOL)
+    eager = jax.grad(loss, argnums=(0, 1))(X, W)
+    for compiled in (
+        jax.jit(jax.grad(loss, argnums=(0, 1))),
+        jax.grad(jax.jit(loss), argnums=(0, 1)),
+    ):
+        for found, expected in zip(compiled(X, W), eager, strict=True):
+            np.testing.assert_allclose(found, expected, atol=ATOL)
+
+
+def test_a_training_loop_runs_inside_jit() -> None:
+    @jax.jit
+    def train(weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def step(weights: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+            value, gradient = jax.value_and_grad(loss, argnums=1)(X, weights)
+            return weights - 0.02 * gradient, value
+
+        return jax.lax.scan(step, weights, None, length=4)
+
+    _, curve = train(jnp.asarray(W))
+    assert np.all(np.diff(curve) < 0)
+    weights, expected = W, []
+    for _ in range(4):
+        expected.append(loss(X, weights))
+        weights = weights - 0.02 * jax.grad(loss, argnums=1)(X, weights)
+    np.testing.assert_allclose(curve, expected, atol=ATOL)
+
+
+def test_rematerialisation_changes_nothing() -> None:
+    found = jax.grad(jax.checkpoint(loss), argnums=1)(X, W)
+    np.testing.assert_allclose(found, jax.grad(loss, argnums=1)(X, W), atol=ATOL)
+
+
+# Mapping ----------------------------------------------------------------------------------------
+
+# Where each of three nested maps, the outermost first, runs over the inputs and the weights.
+MAPS: dict[str, list[tuple[int | None, int | None]]] = {
+    "inputs": [(0, None)],
+    "weights": [(None, 0)],
+    "pairs": [(0, 0)],
+    "inputs, weights": [(0, None), (None, 0)],
+    "weights, inputs, weights": [(None, 0), (0, None), (None, 0)],
+    "pairs, inputs, weights": [(0, 0), (0, None), (None, 0)],
+    "weights, pairs, inputs": [(None, 0), (0, 0), (0, None)],
+}
+SIZE = 2
+
+
+def nested(function: Any, axes: list[tuple[int | None, int | None]]) -> Any:
+    for pair in reversed(axes):
+        function = jax.vmap(function, in_axes=pair)
+    return function
+
+
+def looped(function: Any, axes: list[tuple[int | None, int | None]], x: Floats, w: Floats) -> Any:
+    """The same as ``nested``, one point at a time."""
+    if not axes:
+        return jax.tree.map(np.asarray, function(x, w))
+    (of_inputs, of_weights), *rest = axes
+    found = [
+        looped(function, rest, x if of_inputs is None else x[i], w if of_weights is None else w[i])
+        for i in range(SIZE)
+    ]
+    return jax.tree.map(lambda *parts: np.stack(parts), *found)
+
+
+def mapped_arguments(axes: list[tuple[int | None, int | None]]) -> tuple[Floats, Floats]:
+    random = np.random.default_rng(8)
+    by_inputs, by_weights = (sum(pair[i] == 0 for pair in axes) for i in (0, 1))
+    return (
+        random.uniform(-2, 2, (*[SIZE] * by_inputs, BATCH, 3)),
+        random.uniform(-2, 2, (*[SIZE] * by_weights, 4)),
+    )
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_maps_of_the_function(name: str) -> None:
+    x, w = mapped_arguments(MAPS[name])
+    function = expectation(MIXED)
+    np.testing.assert_allclose(
+        nested(function, MAPS[name])(x, w), looped(function, MAPS[name], x, w), atol=ATOL
+    )
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_gradients_inside_maps(name: str) -> None:
+    x, w = mapped_arguments(MAPS[name])
+    gradient = jax.grad(loss, argnums=(0, 1))
+    found, expected = nested(gradient, MAPS[name])(x, w), looped(gradient, MAPS[name], x, w)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=ATOL), found, expected)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_gradients_of_maps(name: str) -> None:
+    x, w = mapped_arguments(MAPS[name])
+    many = nested(loss, MAPS[name])
+    found = jax.grad(lambda x, w: many(x, w).sum(), argnums=(0, 1))(x, w)
+    each = looped(jax.grad(loss, argnums=(0, 1)), MAPS[name], x, w)
+    for argument, (part, expected) in enumerate(zip(found, each, strict=True)):
+        # Axes that an argument does not have are those it was shared along.
+        shared = tuple(i for i, pair in enumerate(MAPS[name]) if pair[argument] is None)
+        np.testing.assert_allclose(part, expected.sum(axis=shared), atol=ATOL)
+
+
+def test_maps_over_other_axes() -> None:
+    function = expectation(MIXED)
+    found = jax.vmap(function, in_axes=(1, None), out_axes=1)(X[:, None, :].repeat(SIZE, 1), W)
+    expected = np.stack([function(X, W)] * SIZE, axis=1)
+    np.testing.assert_allclose(found, expected, atol=ATOL)
+
+
+def test_a_map_is_the_native_batch() -> None:
+    function = expectation(MIXED)
+    one_by_one = jax.vmap(function, in_axes=(0, None))(X, W)
+    np.testing.assert_allclose(one_by_one, function(X, W), atol=ATOL)
+    # No loop over samples: the mapped program holds no more loops than the batched one.
+    loops = [
+        str(jax.make_jaxpr(f)(X, W)).count("while[")
+        for f in (function, jax.vmap(function, in_axes=(0, None)))
+    ]
+    assert loops[0] == loops[1] > 0
+
+
+def test_maps_of_the_state_and_its_gradient() -> None:
+    function = jaxqnn.statevector(MIXED.circuit, **MIXED.split)
+    found = jax.vmap(jax.vmap(function, (None, 0)), (0, None))(X, ENSEMBLE)
+    expected = MIXED.states(X[:, None], ENSEMBLE)
+    np.testing.assert_allclose(found, expected, atol=ATOL)
+
+    def overlap(x: Any, w: Any) -> jax.Array:
+        return jnp.abs(jnp.vdot(jnp.ones(8), function(x, w))) ** 2
+
+    found = jax.vmap(jax.vmap(jax.grad(overlap, 1), (None, 0)), (0, None))(X, ENSEMBLE)
+    for i, j in np.ndindex(BATCH, len(ENSEMBLE)):
+        np.testing.assert_allclose(found[i, j], jax.grad(overlap, 1)(X[i], ENSEMBLE[j]), atol=ATOL)
+
+
+# Native batches ---------------------------------------------------------------------------------
+
+
+def test_each_member_of_an_ensemble_has_its_own_gradient() -> None:
+    found = jax.grad(loss, argnums=(0, 1))(X, ENSEMBLE[:, None])
+    parts = [jax.grad(loss, argnums=(0, 1))(X, weights) for weights in ENSEMBLE]
+    np.testing.assert_allclose(found[0], sum(part[0] for part in parts), atol=ATOL)
+    np.testing.assert_allclose(found[1][:, 0], [part[1] for part in parts], atol=ATOL)
+
+
+def test_paired_batches_have_a_gradient_for_each_pair() -> None:
+    weights = np.random.default_rng(9).uniform(-2, 2, (BATCH, 4))
+    found = jax.grad(loss, argnums=(0, 1))(X, weights)
+    for i in range(BATCH):
+        parts = jax.grad(loss, argnums=(0, 1))(X[i], weights[i])
+        np.testing.assert_allclose(found[0][i], parts[0], atol=ATOL)
+        np.testing.assert_allclose(found[1][i], parts[1], atol=ATOL)
+
+
+def test_one_point_seen_by_an_ensemble() -> None:
+    found = jax.grad(loss, argnums=(0, 1))(X[0], ENSEMBLE)
+    parts = [jax.grad(loss, argnums=(0, 1))(X[0], weights) for weights in ENSEMBLE]
+    np.testing.assert_allclose(found[0], sum(part[0] for part in parts), atol=ATOL)
+    np.testing.assert_allclose(found[1], [part[1] for part in parts], atol=ATOL)
+
+
+def test_an_empty_batch_has_zero_gradients() -> None:
+    by_inputs, by_weights = jax.grad(loss, argnums=(0, 1))(X[:0], W)
+    assert by_inputs.shape == (0, 3)
+    np.testing.assert_array_equal(by_weights, np.zeros(4))
+
+
+# Forward mode and second order ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["jvp", "jacfwd", "jvp of vmap", "jvp of jit"])
+def test_forward_mode_is_refused_by_the_adjoint(name: str) -> None:
+    function = expectation(MIXED)
+    calls: dict[str, Callable[[], Any]] = {
+        "jvp": lambda: jax.jvp(function, (X, W), (X, W)),
+        "jacfwd": lambda: jax.jacfwd(function)(X, W),
+        "jvp of vmap": lambda: jax.jvp(jax.vmap(function, (0, None)), (X, W), (X, W)),
+        "jvp of jit": lambda: jax.jvp(jax.jit(function), (X, W), (X, W)),
+    }
+    with pytest.raises(TypeError, match="forward-mode"):
+        calls[name]()
+
+
+def test_reverse_over_reverse_is_refused_by_the_adjoint() -> None:
+    with pytest.raises(ValueError, match="reverse-mode"):
+        jax.jacrev(jax.grad(loss, argnums=1), argnums=1)(X, W)
+
+
+def test_forward_mode_of_autodiff() -> None:
+    case = small()
+    x, w = values(case, BATCH)
+    tangents = np.random.default_rng(10).normal(size=x.shape), np.ones(w.shape)
+    outputs, found = jax.jvp(expectation(case, differentiation="autodiff"), (x, w), tangents)
+    adjoint = expectation(case)
+    by_inputs, by_weights = jax.jacrev(adjoint, argnums=(0, 1))(x, w)
+    np.testing.assert_allclose(outputs, adjoint(x, w), atol=ATOL)
+    expected = np.tensordot(by_inputs, tangents[0], 2) + by_weights @ tangents[1]
+    np.testing.assert_allclose(found, expected, atol=ATOL)
+    forward = jax.jacfwd(expectation(case, differentiation="autodiff"), argnums=1)(x, w)
+    np.testing.assert_allclose(forward, by_weights, atol=ATOL)
+
+
+def test_hessians_of_both_modes_are_those_of_differences() -> None:
+    case = small()
+    x, w = values(case)
+    every = np.concatenate([x, w])
+
+    def scalar(mode: str) -> Callable[[Any], jax.Array]:
+        function = expectation(case, differentiation=mode)
+        return lambda p: jnp.sum(jnp.sin(function(p[:2], p[2:])))
+
+    expected = differences(jax.grad(scalar("adjoint")), every)
+    for mode in ("adjoint", "autodiff"):
+        found = jax.hessian(scalar(mode))(every)
+        np.testing.assert_allclose(found, expected, atol=1e-8)
+        np.testing.assert_allclose(found, found.T, atol=ATOL)
+    mapped = jax.vmap(jax.hessian(scalar("adjoint")))(np.stack([every, every + 1]))
+    np.testing.assert_allclose(mapped[0], expected, atol=1e-8)
+    np.testing.assert_allclose(mapped[1], jax.hessian(scalar("adjoint"))(every + 1), atol=ATOL)
