@@ -5,13 +5,15 @@ The derivation is in ``adjoint.md`` beside this file.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from jaxqnn.engine.angles import Angles
-from jaxqnn.engine.evolve import apply_leading, apply_phases, phase_kinds
+from jaxqnn.engine.evolve import apply_leading, given_state, phase_angle, phase_kinds
 from jaxqnn.engine.layers import (
     chunk_cotangent,
     half_signs,
@@ -19,8 +21,13 @@ from jaxqnn.engine.layers import (
     product_state,
     relabel,
     rotation_matrices,
+    turn,
 )
 from jaxqnn.program.tables import Tables, high_bits
+
+# Up to this many samples, rotation cotangents are correlations by one matrix product each; for
+# more, XLA's CPU backend takes longer to rearrange the state than to multiply and add its columns.
+_FEW_SAMPLES = 8
 
 
 def adjoint(
@@ -48,47 +55,101 @@ def adjoint(
         The cotangents of the angles, each with axes (..., m, B) after its own (shared ones (..., m,
         1) if not per_sample), and that of the start, (2^n, 2, m, B).
     """
-    outputs, batch = cotangents.shape[2:]
-    kept = (outputs, batch if per_sample else 1)
-    dtype = state.dtype
-    matrices = rotation_matrices(angles.rotations)
-    # Column 0 is the state, undone step by step beside its cotangents.
-    both = jnp.concatenate([state[:, :, None, :], cotangents], axis=2)
-    rotations = jnp.zeros((*angles.rotations.shape, *kept), dtype)
-    shared = jnp.zeros((*angles.shared.shape, *kept), dtype)
-    sample = jnp.zeros((*angles.sample.shape[:2], outputs, batch), dtype)
+    # Inverse rotations by their angles: XLA multiplies by a transposed matrix far more slowly.
+    matrices = rotation_matrices(-angles.rotations)
 
-    def layer(i: jax.Array, carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        both, rotations, shared, sample = carry
+    def layer(i: jax.Array, sweep: Sweep) -> Sweep:
         l = tables.num_layers - 1 - i
-        rotations = lax.fori_loop(
-            l,
-            l + tables.trainable[l],
-            lambda l, out: out.at[l].set(
-                rotation_cotangent(both, angles.rotations.shape[1], per_sample=per_sample)
-            ),
-            rotations,
-        )
-        both = apply_leading(tables, matrices, l, both, inverse=True)
-        shared, sample = _phase_cotangents(
+        index = label_index(tables.inverse_high[l], tables.inverse_low[l])
+        return undo_layer(
             tables,
             angles,
+            matrices,
             l,
-            both,
-            shared,
-            sample,
+            sweep,
+            index,
             per_sample=per_sample,
             inputs_count=inputs_count,
         )
-        both = apply_phases(tables, angles, l, both, -1)
-        both = relabel(both, label_index(tables.inverse_high[l], tables.inverse_low[l]))
-        return both, rotations, shared, sample
 
-    both, rotations, shared, sample = lax.fori_loop(
-        0, tables.num_layers, layer, (both, rotations, shared, sample)
+    sweep = lax.fori_loop(
+        0, tables.num_layers, layer, begin(angles, state, cotangents, per_sample=per_sample)
     )
-    at_start = both[:, :, 1:]
-    return Angles(rotations, shared, sample, _start_cotangent(angles.start, at_start)), at_start
+    at_start = sweep.both[:, :, 1:]
+    of_start = _start_cotangents(angles, at_start)
+    return Angles(sweep.rotations, sweep.shared, sweep.sample, *of_start), at_start
+
+
+class Sweep(NamedTuple):
+    """What the reverse sweep carries from layer to layer.
+
+    Attributes:
+        both: (2^n, 2, 1 + m, B); column 0 is the state, undone step by step beside its cotangents.
+        rotations: (L, k, m, B or 1), cotangents found so far, as are the next two.
+        shared: (C, K, m, B or 1).
+        sample: (C', K, m, B).
+    """
+
+    both: jax.Array
+    rotations: jax.Array
+    shared: jax.Array
+    sample: jax.Array
+
+
+def begin(angles: Angles, state: jax.Array, cotangents: jax.Array, *, per_sample: bool) -> Sweep:
+    """The sweep before its first layer."""
+    outputs, batch = cotangents.shape[2:]
+    kept = (outputs, batch if per_sample else 1)
+    return Sweep(
+        jnp.concatenate([state[:, :, None, :], cotangents], axis=2),
+        jnp.zeros((*angles.rotations.shape, *kept), state.dtype),
+        jnp.zeros((*angles.shared.shape, *kept), state.dtype),
+        jnp.zeros((*angles.sample.shape[:2], outputs, batch), state.dtype),
+    )
+
+
+def undo_layer(
+    tables: Tables,
+    angles: Angles,
+    matrices: jax.Array,
+    l: jax.Array,
+    sweep: Sweep,
+    index: jax.Array,
+    *,
+    per_sample: bool,
+    inputs_count: bool,
+) -> Sweep:
+    """Undoes layer l, whose inverse label map is ``index``, and notes its cotangents."""
+    rotations = lax.fori_loop(
+        l,
+        l + tables.trainable[l],
+        lambda l, out: out.at[l].set(
+            rotation_cotangent(sweep.both, angles.rotations.shape[1], per_sample=per_sample)
+        ),
+        sweep.rotations,
+    )
+    sweep = sweep._replace(
+        both=apply_leading(tables, matrices, l, sweep.both, inverse=True), rotations=rotations
+    )
+    # One loop of zero or one turn for each kind of phase, see ``apply_phases``. Reading the
+    # cotangents and undoing the turn in the same loop spares a copy of the state.
+    shared_only, has_sample = phase_kinds(tables, l)
+    for runs, of_samples in ((shared_only, False), (has_sample, True)):
+        sweep = lax.fori_loop(
+            l,
+            l + runs,
+            lambda i, sweep, of_samples=of_samples: _undo_phases(
+                tables,
+                angles,
+                i,
+                sweep,
+                of_samples=of_samples,
+                per_sample=per_sample,
+                inputs_count=inputs_count,
+            ),
+            sweep,
+        )
+    return sweep._replace(both=relabel(sweep.both, index))
 
 
 def rotation_cotangent(both: jax.Array, num_bits: int, *, per_sample: bool) -> jax.Array:
@@ -100,13 +161,17 @@ def rotation_cotangent(both: jax.Array, num_bits: int, *, per_sample: bool) -> j
     state, cotangents = both[:, :, :1], both[:, :, 1:]
     outputs, batch = cotangents.shape[2:]
     size = 1 << num_bits
-    if outputs == 1 and (batch == 1 or not per_sample):
-        # Summed over all else, the correlations of the leading bits are one matrix product.
-        correlation = jnp.dot(
-            cotangents.reshape(size, -1), state.reshape(size, -1).T, precision=lax.Precision.HIGHEST
+    if outputs == 1 and (batch <= _FEW_SAMPLES or not per_sample):
+        # Summed over all else, the correlations of the leading bits are a matrix product.
+        kept = (batch, 1) if per_sample else (1, batch)
+        correlation = jnp.einsum(
+            "imbs,jmbs->bij",
+            cotangents.reshape(size, -1, *kept),
+            state.reshape(size, -1, *kept),
+            precision=lax.Precision.HIGHEST,
         )
         generators = jnp.asarray(_generators(num_bits), both.dtype)
-        return 0.5 * jnp.einsum("kij,ij->k", generators, correlation)[:, None, None]
+        return 0.5 * jnp.einsum("kij,bij->kb", generators, correlation)[:, None, :]
     ones = jnp.ones((state.shape[0],), both.dtype)
     found = []
     for bit in range(num_bits):
@@ -133,62 +198,57 @@ def _generators(num_bits: int) -> np.ndarray:
     )
 
 
-def _phase_cotangents(
+def _undo_phases(
     tables: Tables,
     angles: Angles,
     l: jax.Array,
-    both: jax.Array,
-    shared: jax.Array,
-    sample: jax.Array,
+    sweep: Sweep,
     *,
+    of_samples: bool,
     per_sample: bool,
     inputs_count: bool,
-) -> tuple[jax.Array, jax.Array]:
-    """Writes the cotangents of layer l's phases.
+) -> Sweep:
+    """Notes the cotangents of layer l's phases, and undoes them.
 
     A turn of psi[x] by d phi adds i psi d phi, so phi[x] has the cotangent Im(conj(psi) lambda).
     """
     num_qubits = angles.start.shape[0]
+    both, shared, sample = sweep.both, sweep.shared, sweep.sample
     outputs, batch = both.shape[2] - 1, both.shape[3]
+    psi, lam = both[:, :, :1], both[:, :, 1:]
+    labels = (lam[:, 1] * psi[:, 0] - lam[:, 0] * psi[:, 1]).reshape(-1, outputs * batch)
 
-    def of_labels() -> jax.Array:
-        psi, lam = both[:, :, :1], both[:, :, 1:]
-        found = lam[:, 1] * psi[:, 0] - lam[:, 0] * psi[:, 1]
-        return found.reshape(-1, outputs * batch)
-
-    def write(
-        c: jax.Array, out: jax.Array, masks: jax.Array, labels: jax.Array
-    ) -> jax.Array:
+    def write(c: jax.Array, out: jax.Array, masks: jax.Array, labels: jax.Array) -> jax.Array:
         signs = half_signs(masks[c], num_qubits, high_bits(num_qubits), out.dtype)
         return out.at[c].set(chunk_cotangent(signs, labels).reshape(out.shape[1:]))
 
-    def write_all(l: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        shared, sample = carry
-        labels = of_labels()
-        if inputs_count:
-            sample = lax.fori_loop(
-                tables.sample_range[l],
-                tables.sample_range[l + 1],
-                lambda c, out: write(c, out, tables.sample_masks, labels),
-                sample,
-            )
-        if not per_sample:
-            labels = jnp.sum(labels.reshape(-1, outputs, batch), axis=2)
-        shared = lax.fori_loop(
-            tables.shared_range[l],
-            tables.shared_range[l + 1],
-            lambda c, out: write(c, out, tables.shared_masks, labels),
-            shared,
+    if of_samples and inputs_count:
+        sample = lax.fori_loop(
+            tables.sample_range[l],
+            tables.sample_range[l + 1],
+            lambda c, out: write(c, out, tables.sample_masks, labels),
+            sample,
         )
-        return shared, sample
+    summed = labels
+    if not per_sample:
+        summed = jnp.sum(labels.reshape(-1, outputs, batch), axis=2)
+    shared = lax.fori_loop(
+        tables.shared_range[l],
+        tables.shared_range[l + 1],
+        lambda c, out: write(c, out, tables.shared_masks, summed),
+        shared,
+    )
+    angle = phase_angle(tables, angles, l, per_sample=of_samples)
+    return Sweep(turn(both, -angle), sweep.rotations, shared, sample)
 
-    shared_only, has_sample = phase_kinds(tables, l)
-    # Constant phases have cotangents too; they are few, and pulled back to nothing.
-    return lax.fori_loop(l, l + (shared_only | has_sample), write_all, (shared, sample))
 
-
-def _start_cotangent(angles: jax.Array, at_start: jax.Array) -> jax.Array:
-    """Cotangents of the start's angles, (n, m, B): the product is real, so only real parts count."""
-    _, pull = jax.vjp(product_state, angles)
-    pulled = jax.vmap(lambda cotangent: pull(cotangent)[0], in_axes=1, out_axes=1)
-    return pulled(at_start[:, 0])
+def _start_cotangents(angles: Angles, at_start: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+    """Cotangents of the start's angles, (n, m, B), and of given amplitudes."""
+    if angles.amplitudes is None:
+        # The product is real, so only real parts count.
+        _, pull = jax.vjp(product_state, angles.start)
+        pulled = jax.vmap(lambda cotangent: pull(cotangent)[0], in_axes=1, out_axes=1)
+        return pulled(at_start[:, 0]), None
+    _, pull_both = jax.vjp(given_state, angles.start, angles.amplitudes)
+    of_start, of_amplitudes = jax.vmap(pull_both, in_axes=2, out_axes=1)(at_start)
+    return of_start, of_amplitudes

@@ -22,9 +22,20 @@ from jaxqnn.program.tables import Tables, high_bits
 
 
 def start_state(angles: Angles) -> jax.Array:
-    """The real product state a program starts from, as (2^n, 2, B)."""
-    real = product_state(angles.start)
-    return jnp.stack([real, jnp.zeros_like(real)], axis=1)
+    """The state a program starts from, (2^n, 2, B)."""
+    if angles.amplitudes is None:
+        real = product_state(angles.start)
+        return jnp.stack([real, jnp.zeros_like(real)], axis=1)
+    return given_state(angles.start, angles.amplitudes)
+
+
+def given_state(start: jax.Array, amplitudes: jax.Array) -> jax.Array:
+    """The product of given amplitudes (2^(m+1), B) of the lowest bits and of RY(start)|0>."""
+    size = amplitudes.shape[0] // 2
+    normal = amplitudes / jnp.linalg.norm(amplitudes, axis=0)
+    low = jnp.stack([normal[:size], normal[size:]], axis=1)
+    high = product_state(start[size.bit_length() - 1 :])
+    return (high[:, None, None, :] * low[None]).reshape(-1, *low.shape[1:])
 
 
 def evolve(tables: Tables, angles: Angles, state: jax.Array) -> jax.Array:
@@ -42,7 +53,7 @@ def evolve(tables: Tables, angles: Angles, state: jax.Array) -> jax.Array:
 
     def layer(l: jax.Array, state: jax.Array) -> jax.Array:
         state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
-        state = apply_phases(tables, angles, l, state, 1)
+        state = apply_phases(tables, angles, l, state)
         return apply_leading(tables, matrices, l, state, inverse=False)
 
     return lax.fori_loop(0, tables.num_layers, layer, state)
@@ -51,10 +62,9 @@ def evolve(tables: Tables, angles: Angles, state: jax.Array) -> jax.Array:
 def apply_leading(
     tables: Tables, matrices: jax.Array, l: jax.Array, state: jax.Array, *, inverse: bool
 ) -> jax.Array:
-    """The rotations or the block of layer l."""
-    matrix = matrices[l]
+    """The rotations of layer l, given as their matrices, or the block (``inverse``: undone)."""
     if not tables.blocks.shape[0]:
-        return rotate(state, matrix.T if inverse else matrix)
+        return rotate(state, matrices[l])
 
     def block(state: jax.Array) -> jax.Array:
         parts = tables.blocks[tables.block_index[l]].astype(state.dtype)
@@ -65,7 +75,7 @@ def apply_leading(
     return lax.cond(
         tables.block_index[l] >= 0,
         block,
-        lambda state: rotate(state, matrix.T if inverse else matrix),
+        lambda state: rotate(state, matrices[l]),
         state,
     )
 
@@ -102,10 +112,8 @@ def phase_kinds(tables: Tables, l: jax.Array) -> tuple[jax.Array, jax.Array]:
     return (has_shared & ~has_sample).astype(jnp.int32), has_sample.astype(jnp.int32)
 
 
-def apply_phases(
-    tables: Tables, angles: Angles, l: jax.Array, state: jax.Array, sign: int
-) -> jax.Array:
-    """The phases of layer l (their inverse for sign = -1) on a state (2^n, 2, B) or (2^n, 2, m, B)."""
+def apply_phases(tables: Tables, angles: Angles, l: jax.Array, state: jax.Array) -> jax.Array:
+    """The phases of layer l on a state (2^n, 2, B)."""
     shared_only, has_sample = phase_kinds(tables, l)
     # Loops of zero or one turn instead of lax.cond: a loop's carry stays in place, where a
     # conditional copies the state in the branch that does nothing. The layer is the loop's own
@@ -115,7 +123,7 @@ def apply_phases(
             l,
             l + runs,
             lambda i, s, per_sample=per_sample: turn(
-                s, sign * phase_angle(tables, angles, i, per_sample=per_sample)
+                s, phase_angle(tables, angles, i, per_sample=per_sample)
             ),
             state,
         )

@@ -34,9 +34,9 @@ def rotation_matrices(angles: jax.Array) -> jax.Array:
     product = single[:, 0]
     for bit in range(1, num_bits):
         size = 2 << bit
-        product = (
-            product[:, :, None, :, None] * single[:, bit][:, None, :, None, :]
-        ).reshape(length, size, size)
+        product = (product[:, :, None, :, None] * single[:, bit][:, None, :, None, :]).reshape(
+            length, size, size
+        )
     return product
 
 
@@ -49,9 +49,7 @@ def rotate(state: jax.Array, matrix: jax.Array) -> jax.Array:
 def apply_block(state: jax.Array, block: jax.Array) -> jax.Array:
     """Applies a complex matrix, given as (2, 2^k, 2^k), to the leading bits."""
     real, imaginary = rotate(state, block[0]), rotate(state, block[1])
-    return jnp.stack(
-        [real[:, 0] - imaginary[:, 1], real[:, 1] + imaginary[:, 0]], axis=1
-    )
+    return jnp.stack([real[:, 0] - imaginary[:, 1], real[:, 1] + imaginary[:, 0]], axis=1)
 
 
 def half_signs(

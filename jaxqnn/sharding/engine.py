@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxqnn.engine.adjoint import _phase_cotangents, rotation_cotangent
+from jaxqnn.engine.adjoint import Sweep, begin, undo_layer
 from jaxqnn.engine.angles import Angles, evaluate, pull_back
 from jaxqnn.engine.evolve import apply_leading, apply_phases
 from jaxqnn.engine.layers import label_index, product_state, relabel, rotation_matrices
@@ -45,7 +45,7 @@ def final_state(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> j
 
     def layer(l: jax.Array, part: jax.Array) -> jax.Array:
         part = relabel(part, _index(tables, l, inverse=False))
-        part = apply_phases(tables.local, angles, l, part[:, :, None, :], 1)[:, :, 0, :]
+        part = apply_phases(tables.local, angles, l, part)
         part = apply_leading(tables.local, matrices, l, part, inverse=False)
         return lax.fori_loop(0, tables.exchange[l], lambda _, p: exchange(p), part)
 
@@ -93,42 +93,25 @@ def _sweep(
 ) -> tuple[Angles, jax.Array]:
     """As ``jaxqnn.engine.adjoint``, with exchanges undone where they come."""
     local, dtype = tables.local, part.dtype
-    outputs, batch = cotangents.shape[2:]
-    kept = (outputs, batch if per_sample else 1)
-    matrices = rotation_matrices(angles.rotations)
-    both = jnp.concatenate([part[:, :, None, :], cotangents], axis=2)
-    rotations = jnp.zeros((*angles.rotations.shape, *kept), dtype)
-    shared = jnp.zeros((*angles.shared.shape, *kept), dtype)
-    sample = jnp.zeros((*angles.sample.shape[:2], outputs, batch), dtype)
+    # Inverse rotations by their angles: XLA multiplies by a transposed matrix far more slowly.
+    matrices = rotation_matrices(-angles.rotations)
 
-    def layer(i: jax.Array, carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        both, rotations, shared, sample = carry
+    def layer(i: jax.Array, sweep: Sweep) -> Sweep:
         l = jnp.asarray(local.num_layers) - 1 - i
-        both = lax.fori_loop(0, tables.exchange[l], lambda _, b: exchange(b), both)
-        rotations = lax.fori_loop(
-            0,
-            local.trainable[l],
-            lambda _, out: out.at[l].set(
-                rotation_cotangent(both, angles.rotations.shape[1], per_sample=per_sample)
-            ),
-            rotations,
-        )
-        both = apply_leading(local, matrices, l, both, inverse=True)
-        shared, sample = _phase_cotangents(
+        both = lax.fori_loop(0, tables.exchange[l], lambda _, b: exchange(b), sweep.both)
+        return undo_layer(
             local,
             angles,
+            matrices,
             l,
-            both,
-            shared,
-            sample,
+            sweep._replace(both=both),
+            _index(tables, l, inverse=True),
             per_sample=per_sample,
             inputs_count=inputs_count,
         )
-        both = apply_phases(local, angles, l, both, -1)
-        return relabel(both, _index(tables, l, inverse=True)), rotations, shared, sample
 
     both, rotations, shared, sample = lax.fori_loop(
-        0, local.num_layers, layer, (both, rotations, shared, sample)
+        0, local.num_layers, layer, begin(angles, part, cotangents, per_sample=per_sample)
     )
     shared *= device_signs(tables.shared_device, dtype)[..., None, None]
     sample *= device_signs(tables.sample_device, dtype)[..., None, None]
