@@ -25,11 +25,16 @@ from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.functions import Function, model_function
 from jaxqnn.measure.specification import Specification
 from jaxqnn.model import Model
+from jaxqnn.program.tables import column_order
 from jaxqnn.sharding import kernels as mesh_kernels
 from jaxqnn.sharding.build import check_mesh, mesh_data
 
 Precision = Literal["double", "single"]
 Floats = NDArray[np.floating]
+_Columns = tuple[jax.Array | Floats, jax.Array | Floats]
+
+# A Jacobian of more outputs than this for each column is computed by tangents, not cotangents.
+_OUTPUTS_A_TANGENT = 1
 
 
 class Evaluator:
@@ -116,11 +121,21 @@ class Evaluator:
         x, w = self._checked(inputs, weights)
         counts = wrt_inputs or self._weights_in_samples
 
-        def run(rows: _Rows) -> tuple[jax.Array, ...]:
-            found = self._compiled.jacobian(*rows.columns, inputs_count=counts)
+        directions = self._directions()
+        forward = directions is not None and self.num_outputs > _OUTPUTS_A_TANGENT * sum(
+            len(part) for part in column_order(self.model.program)
+        )
+
+        def run(rows: _Rows) -> tuple[jax.Array | Floats, ...]:
+            found: tuple[jax.Array | Floats, ...]
+            if forward and directions is not None:
+                found = self._along(rows.columns, *directions)
+            else:
+                found = self._compiled.jacobian(*rows.columns, inputs_count=counts)
             return found if self._atoms is None else self._atoms.pull_each(rows.inputs, w, *found)
 
-        by_inputs, by_weights = self._run(run, x, w, self.num_outputs)
+        states = kernels.TANGENTS_AT_ONCE if forward else self.num_outputs
+        by_inputs, by_weights = self._run(run, x, w, states)
         return (
             by_inputs[..., : self.model.num_inputs] if wrt_inputs else None,
             by_weights[..., : self.model.num_weights] if wrt_weights else None,
@@ -146,9 +161,38 @@ class Evaluator:
             of_weights.sum(axis=0)[: self.model.num_weights],
         )
 
+    def _directions(self) -> tuple[Floats, Floats] | None:
+        """A unit vector for each of the engine's inputs and weights that is no padding."""
+        if self.mesh is not None:
+            return None
+        num_inputs, num_weights = (len(part) for part in column_order(self.model.program))
+        count = -(-(num_inputs + num_weights) // 16) * 16
+        towards_inputs, towards_weights = (
+            np.zeros((count, size), self._dtype) for size in self.model.padded_sizes
+        )
+        rows = np.arange(num_inputs + num_weights)
+        towards_inputs[rows[:num_inputs], rows[:num_inputs]] = 1
+        towards_weights[rows[num_inputs:], rows[:num_weights]] = 1
+        return towards_inputs, towards_weights
+
+    def _along(
+        self, columns: _Columns, towards_inputs: Floats, towards_weights: Floats
+    ) -> tuple[Floats, Floats]:
+        """The Jacobian from tangents, in the shapes of ``kernels.jacobian``."""
+        assert self._compiled.tangents is not None  # as _directions found
+        tangents = self._compiled.tangents(*columns, towards_inputs, towards_weights)
+        found = np.moveaxis(np.asarray(tangents), 0, 2)
+        num_inputs, num_weights = (len(part) for part in column_order(self.model.program))
+        padded_inputs, padded_weights = self.model.padded_sizes
+        by_inputs = np.zeros((*found.shape[:2], padded_inputs), self._dtype)
+        by_weights = np.zeros((*found.shape[:2], padded_weights), self._dtype)
+        by_inputs[..., :num_inputs] = found[..., :num_inputs]
+        by_weights[..., :num_weights] = found[..., num_inputs : num_inputs + num_weights]
+        return by_inputs, by_weights
+
     def _run(
         self,
-        task: Callable[[_Rows], tuple[jax.Array, ...]],
+        task: Callable[[_Rows], tuple[jax.Array | Floats, ...]],
         x: Floats,
         w: Floats,
         num_cotangents: int,
@@ -161,7 +205,7 @@ class Evaluator:
             with jax.enable_x64(self.precision == "double"), jax.default_device(self.device):
                 inputs = piece.cut(x)
                 if self.model.program.amplitudes:
-                    # A padded row of zeros has no norm, and its NaN would reach sums over the batch.
+                    # A padded row of zeros has no norm; its NaN would reach sums over the batch.
                     inputs[piece.stop - piece.start :] = x[piece.stop - 1 : piece.stop]
                 found = task(_Rows(piece, inputs, self._columns(inputs, w)))
                 return tuple(np.asarray(part) for part in found)
@@ -171,7 +215,7 @@ class Evaluator:
             _refuse_zero_vectors(x, w, joined)
         return joined
 
-    def _columns(self, inputs: Floats, w: Floats) -> tuple[jax.Array | Floats, jax.Array | Floats]:
+    def _columns(self, inputs: Floats, w: Floats) -> _Columns:
         if self._atoms is not None:
             columns = self._atoms.columns(inputs, w)
             # On a mesh of several processes, only values that are no device's own can be shared.
@@ -221,12 +265,14 @@ class Evaluator:
                 partial(kernels.value, tables, measurement),
                 partial(kernels.jacobian, tables, measurement),
                 partial(kernels.vjp, tables, measurement),
+                partial(kernels.tangents, tables, measurement),
             )
         data = mesh_kernels.put(mesh_data(self.model, self.mesh), self.mesh)
         return _Compiled(
             partial(mesh_kernels.value, data, mesh=self.mesh),
             partial(mesh_kernels.jacobian, data, mesh=self.mesh),
             partial(mesh_kernels.vjp, data, mesh=self.mesh),
+            None,
         )
 
     @cached_property
@@ -262,10 +308,11 @@ class _Compiled(NamedTuple):
     value: Callable[..., jax.Array]
     jacobian: Callable[..., tuple[jax.Array, jax.Array]]
     vjp: Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
+    tangents: Callable[..., jax.Array] | None  # None on a mesh, whose kernels run in reverse only
 
 
 def _refuse_zero_vectors(x: Floats, w: Floats, outputs: Sequence[Floats]) -> None:
-    """Amplitudes are divided by their norm, so a vector of zeros gives NaN and nothing else does."""
+    """Amplitudes are divided by their norm, so a vector of zeros, and only it, gives NaN."""
     if not (np.all(np.isfinite(x)) and np.all(np.isfinite(w))):
         return
     if any(np.any(np.isnan(part)) for part in outputs):
@@ -283,7 +330,7 @@ class _Rows:
 
     piece: Piece
     inputs: Floats
-    columns: tuple[jax.Array | Floats, jax.Array | Floats]
+    columns: _Columns
 
 
 class _Atoms:

@@ -10,6 +10,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxqnn.engine.adjoint import adjoint
 from jaxqnn.engine.angles import evaluate, pull_back
@@ -84,6 +85,43 @@ def jacobian(
         per_sample=True,
         inputs_count=inputs_count,
     )
+
+
+# Tangents carried through the layers at once; each takes as much memory as the states.
+TANGENTS_AT_ONCE = 8
+
+
+@jax.jit
+def tangents(
+    tables: Tables,
+    measurement: Measurement,
+    inputs: jax.Array,
+    weights: jax.Array,
+    towards_inputs: jax.Array,
+    towards_weights: jax.Array,
+) -> jax.Array:
+    """Derivatives of the outputs along directions, (T, B, m).
+
+    Forward mode: one tangent state a direction, whatever the number of outputs. A direction of the
+    inputs is the same for all samples, whose outputs depend on no others' inputs.
+
+    Args:
+        tables: The program.
+        measurement: What is measured.
+        inputs: (B, P).
+        weights: (W,).
+        towards_inputs: (T, P).
+        towards_weights: (T, W).
+    """
+
+    def outputs(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        return measurement.outputs(final_state(tables, inputs, weights)).T
+
+    def along(direction: tuple[jax.Array, jax.Array]) -> jax.Array:
+        step = (jnp.broadcast_to(direction[0], inputs.shape), direction[1])
+        return jax.jvp(outputs, (inputs, weights), step)[1]
+
+    return lax.map(along, (towards_inputs, towards_weights), batch_size=TANGENTS_AT_ONCE)
 
 
 @partial(jax.jit, static_argnames="inputs_count")
