@@ -14,11 +14,11 @@ from jaxqnn.gradients import JaxEstimatorGradient, JaxQGT, JaxSamplerGradient
 from jaxqnn.memory import memory_limit
 from jaxqnn.networks import EstimatorQNN, SamplerQNN
 from jaxqnn.primitives import JaxEstimator, JaxSampler
-from jaxqnn.twins import accelerate
 from jaxqnn.verify import verify
 
 if TYPE_CHECKING:
     from jaxqnn.torch import TorchConnector
+    from jaxqnn.twins import accelerate
 
 __all__ = [
     "EstimatorQNN",
@@ -42,11 +42,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # PyTorch takes seconds and hundreds of megabytes to import, and is an extra.
+    # PyTorch takes seconds and hundreds of megabytes to import, and is an extra; scikit-learn,
+    # under QML's classifiers, takes as long as all the rest.
     if name == "TorchConnector":
         from jaxqnn.torch import TorchConnector
 
         return TorchConnector
+    if name == "accelerate":
+        from jaxqnn.twins import accelerate
+
+        return accelerate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -16,10 +16,7 @@ from functools import lru_cache
 import jax
 import jax.numpy as jnp
 import numpy as np
-import sympy
 from qiskit.circuit import Parameter, ParameterExpression
-from sympy.parsing.sympy_parser import parse_expr
-from sympy.printing.numpy import JaxPrinter
 
 from jaxqnn.circuit.angles import Angle, Atom, Monomial
 from jaxqnn.errors import JaxQNNError
@@ -28,24 +25,6 @@ from jaxqnn.errors import JaxQNNError
 # whose derivatives are locally constant, are not taken for polynomials.
 _PROBES = ((0.7310585, -1.3862943, 2.2360679), (-0.5772156, 0.6931471, -1.7724538))
 _AGREEMENT = 1e-10
-
-# Qiskit's names of functions, as SymPy knows them.
-_FUNCTIONS = {
-    "sin": sympy.sin,
-    "cos": sympy.cos,
-    "tan": sympy.tan,
-    "asin": sympy.asin,
-    "acos": sympy.acos,
-    "atan": sympy.atan,
-    "exp": sympy.exp,
-    "log": sympy.log,
-    "abs": sympy.Abs,
-    "sign": sympy.sign,
-    # Parameters are real, so a conjugate is the parameter itself.
-    "conj": lambda argument: argument,
-    "conjugate": lambda argument: argument,
-    "I": sympy.I,
-}
 
 
 class Expressions:
@@ -156,7 +135,6 @@ def atom_function(
 # A decimal number that is no exponent and has no imaginary unit. Whole numbers stay: x**2 is more
 # exact than x**c0.
 _NUMBER = re.compile(r"(?<![\w.])(?<!\*\*)(?<!\*\*\()\d+\.\d+(?![\w.])")
-_IMAGINARY = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)i\b")
 
 
 def _without_numbers(text: str) -> tuple[str, tuple[float, ...]]:
@@ -173,16 +151,11 @@ def _without_numbers(text: str) -> tuple[str, tuple[float, ...]]:
 @lru_cache(maxsize=1024)
 def _compiled(shape: str, arity: int, num_constants: int) -> Callable[..., jax.Array] | None:
     """One shape as a function of the arrays p0, p1, ..., c0, c1, ...; None if it is not real."""
-    # Qiskit prints its expressions in Python's syntax with its own names of functions and its own
-    # imaginary unit; sympify() is slower and fails on powers such as 2**x.
+    # SymPy takes half a second to import, and most circuits have no such expression.
+    from jaxqnn.circuit.symbolic import as_jax
+
     names = [f"p{i}" for i in range(arity)] + [f"c{i}" for i in range(num_constants)]
-    symbols = {name: sympy.Symbol(name, real=True) for name in names}
-    expression = parse_expr(_IMAGINARY.sub(r"\1*I", shape), local_dict={**_FUNCTIONS, **symbols})
-    if expression.has(sympy.I):
-        expression, imaginary = expression.as_real_imag()
-        if sympy.simplify(imaginary) != 0:
-            return None
-    return sympy.lambdify(list(symbols.values()), expression, modules="jax", printer=JaxPrinter)
+    return as_jax(shape, names)
 
 
 def _real(value: complex, where: str) -> float:
