@@ -75,7 +75,7 @@ class Evaluator:
         self.device, self.mesh = device, mesh
 
     def __getstate__(self) -> dict[str, Any]:
-        derived = ("_compiled", "_atoms", "function")
+        derived = ("_compiled", "_atoms", "_directions", "function")
         return {key: value for key, value in vars(self).items() if key not in derived}
 
     @cached_property
@@ -121,7 +121,7 @@ class Evaluator:
         x, w = self._checked(inputs, weights)
         counts = wrt_inputs or self._weights_in_samples
 
-        directions = self._directions()
+        directions = self._directions
         forward = directions is not None and self.num_outputs > _OUTPUTS_A_TANGENT * sum(
             len(part) for part in column_order(self.model.program)
         )
@@ -161,6 +161,7 @@ class Evaluator:
             of_weights.sum(axis=0)[: self.model.num_weights],
         )
 
+    @cached_property
     def _directions(self) -> tuple[Floats, Floats] | None:
         """A unit vector for each of the engine's inputs and weights that is no padding."""
         if self.mesh is not None:
