@@ -17,8 +17,7 @@ import jaxqnn
 # Batches ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [601, 1200, 0])
-@pytest.mark.parametrize("kind", ["observables", "tuples"])
+@pytest.mark.parametrize(("kind", "size"), [("tuples", 601), ("observables", 0)])
 def test_a_split_batch_is_the_same_row_by_row(kind: str, size: int) -> None:
     network, _ = pair(*KINDS[kind])
     network.input_gradients = True
@@ -27,8 +26,7 @@ def test_a_split_batch_is_the_same_row_by_row(kind: str, size: int) -> None:
     assert value.shape == (size, *network.output_shape)
     if not size:
         return
-    assert network._evaluator.num_outputs > 1
-    for rows in (slice(0, 3), slice(299, 302), slice(size - 3, size)):
+    for rows in (slice(0, 2), slice(383, 385), slice(size - 2, size)):
         np.testing.assert_allclose(network.forward(data[rows], WEIGHTS), value[rows], atol=1e-13)
         found = network.backward(data[rows], WEIGHTS)
         for part, expected in zip(found, gradients, strict=True):
@@ -54,16 +52,16 @@ BAD_CALLS: dict[str, tuple[Any, Any]] = {
 }
 
 
-@pytest.mark.parametrize("method", ["forward", "backward", "vjp"])
 @pytest.mark.parametrize("call", BAD_CALLS)
 @pytest.mark.parametrize("kind", ["estimator", "sampler"])
-def test_a_bad_call_raises_what_qml_raises(kind: str, call: str, method: str) -> None:
+def test_a_bad_call_raises_what_qml_raises(kind: str, call: str) -> None:
     ours, theirs = pair(*KINDS[kind])
-    like = "forward" if method == "vjp" else method
     with pytest.raises(Exception) as expected:  # noqa: PT011 - whatever QML raises
-        getattr(theirs, like)(*BAD_CALLS[call])
-    with pytest.raises(expected.type):
-        getattr(ours, method)(*BAD_CALLS[call])
+        theirs.forward(*BAD_CALLS[call])
+    # QML's backward without weights returns (None, None); ours says what is missing.
+    for method in (ours.forward, ours.backward, ours.vjp):
+        with pytest.raises(expected.type):
+            method(*BAD_CALLS[call])
 
 
 BAD_NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
