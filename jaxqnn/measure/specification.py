@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from jaxqnn.program.passes import with_global_phase, without_final_phases
 from jaxqnn.program.program import Program
 
 Interpret = Callable[[int], int | tuple[int, ...]]
+
+# More single probabilities than these are refused; classes of them are not.
+_MOST_BITS = 30
 
 # Up to this many entries, classes are one matrix product with a table of zeros and ones.
 _DENSE_CLASSES = 1 << 22
@@ -94,7 +97,13 @@ class Probabilities:
                     "No output shape given, but it's required when using custom interpret "
                     "function. Pass output_shape."
                 )
-            return (1 << len(_sources(circuit, self.bits)),)
+            bits = len(_sources(circuit, self.bits))
+            if bits > _MOST_BITS:
+                raise JaxQNNError(
+                    f"{bits} measured bits have 2**{bits} probabilities. Measure fewer qubits, or "
+                    "pass interpret and output_shape."
+                )
+            return (1 << bits,)
         shape = (self.shape,) if isinstance(self.shape, Integral) else self.shape
         shape = tuple(int(size) for size in cast(Iterable[int], shape))
         if not shape or any(size <= 0 for size in shape):
@@ -128,7 +137,7 @@ class Probabilities:
         """For each outcome bit the qubit it is read from, None for a bit that stays zero."""
         return _sources(circuit, self.bits)
 
-    def _classes(self, outcomes: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    def _classes(self, outcomes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
         """The flat output index of every label."""
         if self.interpret is None:
             if outcomes.max() >= shape[0]:
@@ -137,7 +146,7 @@ class Probabilities:
                     "has more classical bits than qubits. Pass interpret=lambda outcome: outcome "
                     "with output_shape=2**num_clbits to keep them all."
                 )
-            return outcomes
+            return outcomes.astype(np.int64)
         distinct, where = np.unique(outcomes, return_inverse=True)
         found = np.array([self._class(int(outcome), shape) for outcome in distinct], np.int64)
         return found[where]
@@ -204,16 +213,17 @@ def _sources(circuit: QuantumCircuit, bits: tuple[int, ...] | None) -> tuple[int
     return tuple(read if bits is None else [read[bit] for bit in bits])
 
 
-def _outcomes(built: CircuitProgram, sources: tuple[int | None, ...]) -> NDArray[np.int64]:
-    """The outcome of each final label."""
+def _outcomes(built: CircuitProgram, sources: tuple[int | None, ...]) -> NDArray[Any]:
+    """The outcome of each final label: Python's integers where it has more bits than NumPy's."""
     program = built.program
     labels = np.arange(1 << program.num_qubits, dtype=np.uint32)
     position = {qubit: i for i, qubit in enumerate(built.qubits)}
-    outcome = np.zeros(labels.shape, np.int64)
+    integers = np.int64 if len(sources) < 63 else np.object_
+    outcome = np.zeros(labels.shape, integers)
     for bit, qubit in enumerate(sources):
         if qubit is None or qubit not in position:
             continue
         i = position[qubit]
         value = np.bitwise_count(labels & np.uint32(program.frame.rows[i])) & 1
-        outcome |= (value.astype(np.int64) ^ (program.flips >> i & 1)) << bit
+        outcome |= (value.astype(integers) ^ (program.flips >> i & 1)) << bit
     return outcome

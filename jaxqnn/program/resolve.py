@@ -116,11 +116,12 @@ def resolve(
 
     def rotate(vector: int, functional: int, angle: Angle) -> None:
         nonlocal touched
+        # Bits that are zero as yet add nothing to a functional. Left out, later rotations that
+        # become part of the start commute with this one, before which they then act.
         fresh = vector & ~touched
-        if fresh:
-            functional &= touched
-            if not parity(functional & vector):
-                functional |= fresh & -fresh
+        functional &= touched
+        if not parity(functional & vector):
+            functional |= fresh & -fresh
         touched |= vector
         if fresh == vector == functional:
             out.start[vector.bit_length() - 1] += angle
@@ -176,8 +177,8 @@ def resolve(
                 difference = (out.flips >> a ^ out.flips >> b) & 1
                 out.flips ^= difference << a | difference << b
             case Block(qubits, matrix):
-                pairs = tuple((out.columns[q], out.rows[q]) for q in reversed(qubits))
-                touched |= _union(vector for vector, _ in pairs)
+                touched |= _union(out.columns[q] for q in qubits)
+                pairs = tuple((out.columns[q], out.rows[q] & touched) for q in reversed(qubits))
                 flip = sum((out.flips >> q & 1) << i for i, q in enumerate(qubits))
                 order = np.arange(matrix.shape[0]) ^ flip
                 out.elements.append(Dense(pairs, matrix[np.ix_(order, order)]))
