@@ -28,9 +28,10 @@ _WORTH_SPLITTING = 1 << 12
 # holds the two together): for each cotangent, and besides. A sweep keeps the state and its
 # cotangents, and the step in progress a second copy, gathered or multiplied. The phases' angles,
 # cosines and sines come to one state more, and the terms of a gradient to another.
-_STATES_EACH = 2.5
-_STATES_BESIDES = 5.0
-_STATES_FORWARD = 4.0
+_STATES_EACH = 3.2
+_STATES_BESIDES = 3.4
+_STATES_FORWARD = 3.2
+_ANGLES_EACH, _ANGLES_BESIDES = 4, 1
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,15 @@ class Sweep:
         num_cotangents: States that are swept back with the state: outputs of a Jacobian, 1 for a
             VJP, 0 for values.
         itemsize: Bytes of a real number.
-        fixed_bytes: What does not grow with the batch: the measurement's arrays.
+        fixed_bytes: What does not grow with the batch: the program and the measurement.
+        num_angles: Angles that each sample has of its own.
     """
 
     num_qubits: int
     num_cotangents: int
     itemsize: int
     fixed_bytes: int = 0
+    num_angles: int = 0
 
     @property
     def state_bytes(self) -> int:
@@ -61,7 +64,8 @@ class Sweep:
         states = _STATES_FORWARD
         if self.num_cotangents:
             states = _STATES_BESIDES + _STATES_EACH * self.num_cotangents
-        return int(states * self.state_bytes)
+        angles = self.num_angles * (_ANGLES_BESIDES + _ANGLES_EACH * self.num_cotangents)
+        return int(states * self.state_bytes) + angles * self.itemsize
 
     def peak_bytes(self, batch: int) -> int:
         """The peak for a batch computed at once, with the label map's index."""
@@ -126,14 +130,7 @@ def plan(
     Returns:
         The plan. Its peak is above what is usable if one sample alone does not fit.
     """
-    shares, tenants = 1, 1
-    if mesh is not None:
-        shares = int(mesh.shape.get("batch", 1))
-        local = [d for d in mesh.devices.flat if d.process_index == jax.process_index()]
-        device = local[0] if local else None
-        # CPU devices of one process share the host's memory.
-        tenants = len(local) if device is None or device.platform == "cpu" else 1
-    tenants = max(tenants, 1)
+    device, shares, tenants = _place(device, mesh)
     each = -(-batch // shares) if batch else 1
     wanted = tenants * sweep.peak_bytes(round_up(each))
     usable = (usable_bytes(device) if ask else usable_bytes(device, wanted)) // tenants
@@ -154,6 +151,22 @@ def plan(
     while at_once > 1 and at_once * sweep.peak_bytes(size) > usable:
         at_once -= 1
     return Plan(pieces, at_once, at_once * sweep.peak_bytes(size), usable)
+
+
+def check_whole(batch: int, sweep: Sweep, *, mesh: Mesh | None = None) -> None:
+    """Refuses a batch that is computed at once, as pure functions do, if it cannot fit.
+
+    Raises:
+        JaxQNNError: If the sweep needs more than may be used.
+    """
+    device, shares, tenants = _place(None, mesh)
+    needed = sweep.peak_bytes(-(-batch // shares))
+    require(
+        needed,
+        usable_bytes(device, tenants * needed) // tenants,
+        f"A batch of {batch} states of {sweep.num_qubits} qubits on each device",
+        'Use fewer samples at once, float32, or a mesh with an axis "state" of more devices.',
+    )
 
 
 def round_up(size: int) -> int:
@@ -183,6 +196,18 @@ def over_pieces(run: Callable[[Piece], tuple[Floats, ...]], plan: Plan) -> list[
         ]
         joined.append(kept[0] if len(kept) == 1 else np.concatenate(kept))
     return joined
+
+
+def _place(device: jax.Device | None, mesh: Mesh | None) -> tuple[jax.Device | None, int, int]:
+    """A device, among how many the samples are shared out, and how many use its memory."""
+    if mesh is None:
+        return device, 1, 1
+    shares = int(mesh.shape.get("batch", 1))
+    local = [d for d in mesh.devices.flat if d.process_index == jax.process_index()]
+    if not local:
+        return None, shares, 1
+    # CPU devices of one process share the host's memory.
+    return local[0], shares, len(local) if local[0].platform == "cpu" else 1
 
 
 def _fitting(size: int, most: int) -> int:

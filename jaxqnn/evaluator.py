@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 
-from jaxqnn.batches import Piece, Plan, Sweep, over_pieces, plan
+from jaxqnn.batches import Piece, Plan, over_pieces, plan
 from jaxqnn.engine import kernels
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.functions import Function, model_function
@@ -230,15 +230,9 @@ class Evaluator:
 
     def plan(self, batch: int, num_cotangents: int, *, ask: bool = False) -> Plan:
         """How a batch will be computed, see ``batches``; nothing large is allocated for it."""
-        program = self.model.program
         return plan(
             batch,
-            Sweep(
-                num_qubits=program.num_qubits - (self.state_devices.bit_length() - 1),
-                num_cotangents=num_cotangents,
-                itemsize=self.itemsize,
-                fixed_bytes=self.model.measurement_bytes // self.state_devices,
-            ),
+            self.model.sweep(num_cotangents, self.itemsize, self.state_devices),
             device=self.device,
             mesh=self.mesh,
             ask=ask,

@@ -12,6 +12,7 @@ from jax import lax
 from jax.sharding import Mesh
 from qiskit.circuit import Parameter, QuantumCircuit
 
+from jaxqnn.batches import check_whole
 from jaxqnn.engine.differentiable import differentiable
 from jaxqnn.engine.unrolled import unrolled
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
@@ -24,7 +25,7 @@ from jaxqnn.measure.specification import (
     State,
 )
 from jaxqnn.model import Model
-from jaxqnn.sharding.build import mesh_data
+from jaxqnn.sharding.build import check_mesh, mesh_data
 from jaxqnn.sharding.function import mesh_function
 
 Differentiation = Literal["adjoint", "autodiff"]
@@ -244,6 +245,7 @@ def _function(model: Model, differentiation: Differentiation, mesh: Mesh | None)
         axes = len(batch)
         if 0 in batch:
             return jnp.zeros((*batch, *model.output_shape), weights.dtype)
+        _check_memory(model, batch, weights.dtype, mesh)
         inputs = inputs.reshape(*[1] * (axes + 1 - inputs.ndim), *inputs.shape)
         weights = weights.reshape(*[1] * (axes + 1 - weights.ndim), *weights.shape)
         # Axes along which the weights differ are the ensemble, all others are samples.
@@ -290,6 +292,14 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
     shapes = Shapes(model.num_inputs, model.num_weights, split, mesh is not None)
     vars(found)["jaxqnn_shapes"] = shapes
     return found
+
+
+def _check_memory(model: Model, batch: Sequence[int], dtype: jnp.dtype, mesh: Mesh | None) -> None:
+    # Smaller states are not worth the question, and a size that ``export`` left open has no answer.
+    if model.program.num_qubits < 20 or not all(isinstance(size, int) for size in batch):
+        return
+    devices = 1 if mesh is None else check_mesh(mesh)
+    check_whole(math.prod(batch), model.sweep(0, dtype.itemsize, devices), mesh=mesh)
 
 
 def _check_axis(name: str, value: jax.Array, size: int) -> None:

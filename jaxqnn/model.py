@@ -9,8 +9,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from qiskit.circuit import Parameter, QuantumCircuit
 
+from jaxqnn.batches import Sweep
 from jaxqnn.circuit.expressions import atom_function
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
@@ -76,10 +78,25 @@ class Model:
         """The measurement as arrays on labels."""
         return self.specification.measurement(self.circuit, self.built)
 
-    @property
-    def measurement_bytes(self) -> int:
-        """What the measurement's arrays take, whether or not they have been made."""
-        return self.specification.measurement_bytes(self.output_shape, self.program.num_qubits)
+    def sweep(self, num_cotangents: int, itemsize: int, devices: int = 1) -> Sweep:
+        """What a sweep keeps in memory, whether or not any of it has been made.
+
+        Args:
+            num_cotangents: See ``Sweep``.
+            itemsize: See ``Sweep``.
+            devices: Among how many each state is shared out.
+        """
+        n = self.program.num_qubits
+        fixed = self.specification.measurement_bytes(self.output_shape, n) // devices
+        angles = 0
+        # Beside the states of more qubits than these, the program is nothing.
+        if n <= _TABULATED_AT_ONCE:
+            tables = self.tables
+            fixed += sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(tables))
+            matrices = itemsize * (tables.map_high.shape[0] << 2 * tables.block_qubits)
+            fixed += matrices * (2 if num_cotangents else 1)
+            angles = tables.sample_masks.size + n + self.padded_sizes[0]
+        return Sweep(n - (devices.bit_length() - 1), num_cotangents, itemsize, fixed, angles)
 
     @property
     def program(self) -> Program:

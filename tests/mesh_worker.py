@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -181,9 +182,7 @@ def refusals() -> dict[str, str]:
         "axes": Mesh(devices, ("model",)),
         "power": Mesh(devices[:3], ("state",)),
     }
-    found = {
-        name: message(lambda m=m: jaxqnn.expectation(made, mesh=m)) for name, m in meshes.items()
-    }
+    found = {name: message(partial(jaxqnn.expectation, made, mesh=m)) for name, m in meshes.items()}
     small, _, _ = circuit(4)
     found["small"] = message(lambda: jaxqnn.expectation(small, mesh=mesh(1, 8)))
     found["autodiff"] = message(
