@@ -274,7 +274,7 @@ def _is_vector(gate: StatePreparation) -> bool:
 
 def _check_width(lowering: Lowering, count: int, where: str) -> None:
     widest = max((len(o.qubits) for o in lowering[0] if isinstance(o, Block)), default=0)
-    if widest + count > WIDEST_BLOCK:
+    if widest and widest + count > WIDEST_BLOCK:
         raise UnsupportedCircuitError(
             f"{where} puts {count} controls on a dense unitary of {widest} qubits; the matrix "
             f"would have more than {WIDEST_BLOCK}. Decompose the unitary first."
