@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A circuit with its parameters told apart."""
 
