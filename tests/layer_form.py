@@ -8,17 +8,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from jaxqnn.circuit.angles import Angle
 from jaxqnn.circuit.expressions import atom_function
 from jaxqnn.program.build import CircuitProgram
 from jaxqnn.program.program import Program
 
-Complexes = NDArray[np.complexfloating]
+Complexes = NDArray[np.complex128]
 
 
-def final_amplitudes(program: Program, values: Sequence[float]) -> Complexes:
+def final_amplitudes(program: Program, values: ArrayLike) -> Complexes:
     """The state of a program on circuit labels, its global phase included."""
     columns = _columns(program, values)
 
@@ -43,7 +43,7 @@ def final_amplitudes(program: Program, values: Sequence[float]) -> Complexes:
     return found * np.exp(1j * at(program.global_phase))
 
 
-def on_circuit(built: CircuitProgram, values: Sequence[float]) -> Complexes:
+def on_circuit(built: CircuitProgram, values: ArrayLike) -> Complexes:
     """The state on all qubits of the circuit, idle ones in |0>."""
     labels = np.arange(1 << built.program.num_qubits)
     scattered = np.zeros_like(labels)
@@ -54,7 +54,7 @@ def on_circuit(built: CircuitProgram, values: Sequence[float]) -> Complexes:
     return found
 
 
-def _columns(program: Program, values: Sequence[float]) -> NDArray[np.float64]:
+def _columns(program: Program, values: ArrayLike) -> NDArray[np.float64]:
     given = np.asarray(values, float)
     if not program.atoms:
         return given

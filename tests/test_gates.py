@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,14 +86,14 @@ def _unitary(num_qubits: int) -> library.UnitaryGate:
 
 
 LIBRARY: dict[str, Callable[[], Any]] = {
-    **{f"unitary {n}": (lambda n=n: _unitary(n)) for n in (1, 2, 3, 6)},
+    **{f"unitary {n}": partial(_unitary, n) for n in (1, 2, 3, 6)},
     "controlled unitary": lambda: _unitary(2).control(2, ctrl_state=1, annotated=False),
     "annotated unitary": lambda: _unitary(2).control(2, annotated=True).inverse(annotated=True),
     "root": lambda: library.RXGate(0.7).control(1, annotated=True).power(0.3, annotated=True),
     "diagonal": lambda: library.DiagonalGate(np.exp(1j * _RANDOM.uniform(-3, 3, 16))),
     "Pauli": lambda: library.PauliGate("XYZI"),
     "permutation": lambda: library.PermutationGate([2, 0, 3, 1]),
-    **{f"{n} controls": (lambda n=n: library.MCXGate(n)) for n in (3, 4, 5, 7)},
+    **{f"{n} controls": partial(library.MCXGate, n) for n in (3, 4, 5, 7)},
     "open controls": lambda: library.MCXGate(4, ctrl_state=5),
     "phase": lambda: library.MCPhaseGate(0.7, 5, ctrl_state=7),
     "QFT": lambda: library.QFTGate(5),

@@ -8,6 +8,7 @@ numbers renamed in order), not one per gate.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,10 @@ from jaxqnn.errors import JaxQNNError
 # whose derivatives are locally constant, are not taken for polynomials.
 _PROBES = ((0.7310585, -1.3862943, 2.2360679), (-0.5772156, 0.6931471, -1.7724538))
 _AGREEMENT = 1e-10
+
+# Values alone must agree to rounding, and only few parameters are tried.
+_ROUNDING = 2e-15
+_FEW = 4
 
 
 class Expressions:
@@ -72,6 +77,8 @@ class Expressions:
             return Angle.constant(_real(complex(value), where))
         columns = {parameter: self._index(parameter, where) for parameter in value.parameters}
         terms = _polynomial(value, columns)
+        if terms is None:
+            terms = _interpolated(value, columns)
         if terms is None:
             return Angle.column(self._atom(value, columns, where))
         return Angle(terms)
@@ -199,6 +206,41 @@ def _polynomial(
         # Qiskit raises these where an expression has no derivative (sign) or no value at a point.
         return None
     return {monomial: c for monomial, c in terms.items() if c != 0.0}
+
+
+def _interpolated(
+    value: ParameterExpression, columns: Mapping[Parameter, int]
+) -> dict[Monomial, float] | None:
+    """The same from values alone: Qiskit's derivative of (x - 1)**2 has a logarithm in it."""
+    if len(columns) > _FEW:
+        return None
+    origin = dict.fromkeys(columns, 0.0)
+
+    def at(*steps: tuple[Parameter, float]) -> float:
+        return _at(value, {**origin, **dict(steps)})
+
+    try:
+        terms: dict[Monomial, float] = {(): at()}
+        scale = abs(terms[()])
+        for parameter, column in columns.items():
+            above, below = at((parameter, 1.0)), at((parameter, -1.0))
+            scale = max(scale, abs(above), abs(below))
+            terms[(column,)] = (above - below) / 2
+            terms[(column, column)] = (above + below) / 2 - terms[()]
+        for first, second in itertools.combinations(columns, 2):
+            (i, j), both = sorted((columns[first], columns[second])), ((first, 1.0), (second, 1.0))
+            known = terms[()] + sum(terms[(c,)] + terms[(c, c)] for c in (i, j))
+            terms[(i, j)] = at(*both) - known
+        for probe in _PROBES:
+            point = {p: probe[i % 3] * (1 + i // 3) for i, p in enumerate(columns)}
+            by_column = {columns[p]: v for p, v in point.items()}
+            fitted = sum(c * math.prod(by_column[i] for i in m) for m, c in terms.items())
+            exact = _at(value, point)
+            if not abs(fitted - exact) <= _ROUNDING * max(scale, abs(exact)):
+                return None
+    except (RuntimeError, TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return {monomial: c for monomial, c in terms.items() if abs(c) > _ROUNDING * scale}
 
 
 def _at(value: ParameterExpression, point: Mapping[Parameter, float]) -> float:

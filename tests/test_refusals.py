@@ -1,0 +1,137 @@
+"""What cannot be exact is refused by name, with its place and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from qiskit.circuit import (
+    ClassicalRegister,
+    Gate,
+    Instruction,
+    Parameter,
+    QuantumCircuit,
+    QuantumRegister,
+)
+from qiskit.circuit.library import PauliEvolutionGate, RXGate
+from qiskit.quantum_info import Kraus, SparsePauliOp
+from qiskit_machine_learning import QiskitMachineLearningError
+
+import jaxqnn
+from jaxqnn.program.build import build
+
+Make = Callable[[QuantumCircuit], object]
+
+
+def _conditional(circuit: QuantumCircuit) -> None:
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(1)
+
+
+def _loop(circuit: QuantumCircuit) -> None:
+    with circuit.for_loop(range(3)):
+        circuit.x(1)
+
+
+def _measured_inside(circuit: QuantumCircuit) -> None:
+    body = QuantumCircuit(1, 1, name="readout")
+    body.measure(0, 0)
+    circuit.append(body.to_instruction(), [1], [0])
+
+
+def _wide_evolution(circuit: QuantumCircuit) -> None:
+    chain = [("XX", [i, i + 1], 1.0) for i in range(11)] + [("Z", [i], 1.0) for i in range(12)]
+    operator = SparsePauliOp.from_sparse_list(chain, num_qubits=12)
+    circuit.add_register(QuantumRegister(10, "more"))
+    circuit.append(PauliEvolutionGate(operator, Parameter("t")), range(12))
+
+
+REFUSED: dict[str, tuple[Make, str]] = {
+    "reset": (lambda c: c.reset(0), r"Instruction 2 \('reset' on qubits \[0\]\).*Remove it"),
+    "gate after measurement": (
+        lambda c: (c.measure(1, 0), c.x(1)),
+        r"Instruction 3 \('x' on qubits \[1\]\) acts on qubit 1 after its measurement "
+        r"\(instruction 2\)",
+    ),
+    "if": (_conditional, r"Instruction 3 \('if_else' on qubits \[.*\]\)"),
+    "for": (_loop, r"Instruction 2 \('for_loop' on qubits \[1\]\) is control flow.*Unroll"),
+    "opaque gate": (
+        lambda c: c.append(Gate("oracle", 2, []), [1, 0]),
+        r"Instruction 2 \('oracle' on qubits \[1, 0\]\) is opaque.*UnitaryGate",
+    ),
+    "opaque instruction": (
+        lambda c: c.append(Instruction("mystery", 1, 0, []), [0]),
+        r"Instruction 2 \('mystery' on qubits \[0\]\) is opaque",
+    ),
+    "noise": (
+        lambda c: c.append(
+            Kraus([np.sqrt(0.5) * np.eye(2), np.sqrt(0.5) * np.eye(2)[::-1]]).to_instruction(), [1]
+        ),
+        r"Instruction 2 \('kraus' on qubits \[1\]\) is a noise channel",
+    ),
+    "late initialize": (
+        lambda c: c.initialize([0.6, 0.8], 0),
+        r"Instruction 2 \('initialize' on qubits \[0\]\) sets amplitudes.*StatePreparation",
+    ),
+    "measurement inside": (
+        _measured_inside,
+        r"Instruction 2 \('readout' on qubits \[1\]\), in its 'measure' measures",
+    ),
+    "wide evolution": (_wide_evolution, r"\('PauliEvolution' .*12 qubits.*decompose"),
+    "root with a parameter": (
+        lambda c: c.append(
+            RXGate(Parameter("t")).control(1, annotated=True).power(0.5, annotated=True), [0, 1]
+        ),
+        r"\('annotated' on qubits \[0, 1\]\) is a fractional power",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_by_name(name: str) -> None:
+    make, message = REFUSED[name]
+    circuit = QuantumCircuit(QuantumRegister(2), ClassicalRegister(1))
+    circuit.h(0)
+    circuit.cx(0, 1)
+    make(circuit)
+    with pytest.raises(jaxqnn.UnsupportedCircuitError, match=message) as caught:
+        jaxqnn.expectation(circuit)
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, QiskitMachineLearningError)
+
+
+def test_instructions_to_aer_are_refused() -> None:
+    library = pytest.importorskip("qiskit_aer.library")
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.append(library.SaveStatevector(2), [0, 1])
+    with pytest.raises(jaxqnn.UnsupportedCircuitError, match=r"save_statevector.*Aer simulator"):
+        jaxqnn.statevector(circuit)
+
+
+def test_both_networks_refuse_when_they_are_made() -> None:
+    circuit = QuantumCircuit(1)
+    circuit.rx(Parameter("x"), 0)
+    circuit.reset(0)
+    for network in (jaxqnn.EstimatorQNN, jaxqnn.SamplerQNN):
+        with pytest.raises(jaxqnn.UnsupportedCircuitError, match="Instruction 1"):
+            network(circuit=circuit, input_params=list(circuit.parameters))
+
+
+def test_harmless_forms_are_taken() -> None:
+    """Resets of fresh qubits, barriers and delays after measurements, repeated measurements."""
+    circuit = QuantumCircuit(2, 2)
+    circuit.reset([0, 1])
+    circuit.initialize([0.6, 0.8], 0)
+    circuit.measure(0, 0)
+    circuit.barrier()
+    circuit.delay(10, 0)
+    circuit.measure(0, 1)
+    with circuit.box():
+        circuit.ry(0.5, 1)
+    built = build(circuit, [], [])
+    assert built.qubits == (0, 1)
+    found = jaxqnn.probabilities(circuit)([])
+    np.testing.assert_allclose(found, [0.36, 0, 0, 0.64], atol=1e-6)
