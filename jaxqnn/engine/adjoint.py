@@ -161,7 +161,9 @@ def rotation_cotangent(both: jax.Array, num_bits: int, *, per_sample: bool) -> j
     state, cotangents = both[:, :, :1], both[:, :, 1:]
     outputs, batch = cotangents.shape[2:]
     size = 1 << num_bits
-    if outputs == 1 and (batch <= _FEW_SAMPLES or not per_sample):
+    # An exported function's batch may be a symbol, which has no order.
+    few = isinstance(batch, int) and batch <= _FEW_SAMPLES
+    if outputs == 1 and (few or not per_sample):
         # Summed over all else, the correlations of the leading bits are a matrix product.
         kept = (batch, 1) if per_sample else (1, batch)
         correlation = jnp.einsum(
