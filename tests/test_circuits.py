@@ -1,0 +1,289 @@
+"""Whole circuits: amplitude encoding, evolutions, library ansätze, files, and where QML differs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import qiskit.circuit.library as library
+from oracles import Case, differences
+from qiskit import qasm2, qasm3, qpy
+from qiskit.circuit import (
+    Parameter,
+    ParameterVector,
+    QuantumCircuit,
+)
+from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit_machine_learning.circuit.library import raw_feature_vector
+from scipy.linalg import expm
+
+import jaxqnn
+from jaxqnn.evaluator import Evaluator
+from jaxqnn.measure import Expectation, Probabilities, State
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*CSC.*", "ignore:.*is deprecated.*")
+
+OBSERVABLES = [SparsePauliOp("XZY"), SparsePauliOp(["ZZZ", "IIX"], [0.5, 1.5])]
+
+
+def _raw() -> tuple[QuantumCircuit, list[Parameter], list[Parameter]]:
+    """Amplitudes on two of three qubits, out of order, and a trained circuit after them."""
+    features, weights = raw_feature_vector(4), ParameterVector("w", 3)
+    circuit = QuantumCircuit(3)
+    circuit.ry(weights[0], 1)
+    circuit.compose(features, [2, 0], inplace=True)
+    circuit.cx(2, 1)
+    circuit.rx(weights[1], 0)
+    circuit.crz(weights[2], 0, 1)
+    circuit.h(2)
+    return circuit, list(features.parameters), list(weights)
+
+
+def _raw_state(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The same by hand: Qiskit prepares the normalised vector."""
+    circuit = QuantumCircuit(3)
+    circuit.ry(weights[0], 1)
+    circuit.prepare_state((features / np.linalg.norm(features)).tolist(), [2, 0])
+    circuit.cx(2, 1)
+    circuit.rx(weights[1], 0)
+    circuit.crz(weights[2], 0, 1)
+    circuit.h(2)
+    return Statevector(circuit).data
+
+
+FEATURES = np.array([[0.5, -2.0, 1.0, 0.25], [1.0, 0.0, 0.0, -3.0], [0.1, 0.2, 0.3, 0.4]])
+WEIGHTS = np.array([0.7, -0.4, 1.2])
+
+
+def test_amplitude_encoding_values_and_derivatives() -> None:
+    circuit, inputs, weights = _raw()
+    network = jaxqnn.EstimatorQNN(
+        circuit=circuit,
+        observables=OBSERVABLES,
+        input_params=inputs,
+        weight_params=weights,
+        input_gradients=True,
+    )
+
+    def expected(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        state = _raw_state(x, w)
+        return np.array([np.vdot(state, o.to_matrix() @ state).real for o in OBSERVABLES])
+
+    np.testing.assert_allclose(
+        network.forward(FEATURES, WEIGHTS), [expected(x, WEIGHTS) for x in FEATURES], atol=1e-9
+    )
+    by_inputs, by_weights = network.backward(FEATURES, WEIGHTS)
+
+    # Qiskit's synthesis of a state rounds at 1e-10, so the differences use jaxqnn's own values.
+    def forward(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        return np.asarray(network.forward(x, w))[0]
+
+    for i, x in enumerate(FEATURES):
+        np.testing.assert_allclose(
+            by_inputs[i], differences(lambda v: forward(v, WEIGHTS), x), atol=1e-8
+        )
+        np.testing.assert_allclose(
+            by_weights[i], differences(lambda v, x=x: forward(x, v), WEIGHTS), atol=1e-8
+        )
+    output, pullback = network.vjp(FEATURES, WEIGHTS)
+    cotangent = np.arange(output.size).reshape(output.shape) - 2.0
+    of_inputs, of_weights = pullback(cotangent)
+    assert of_inputs is not None
+    assert of_weights is not None
+    np.testing.assert_allclose(of_inputs, np.einsum("bo,bop->bp", cotangent, by_inputs), atol=1e-12)
+    np.testing.assert_allclose(
+        of_weights, np.einsum("bo,bop->p", cotangent, by_weights), atol=1e-12
+    )
+
+
+def test_amplitudes_do_not_depend_on_their_length() -> None:
+    """d/ds f(s x) = 0, since the input is normalised."""
+    circuit, inputs, weights = _raw()
+    with jax.enable_x64(True):
+        f = jaxqnn.probabilities(circuit, input_params=inputs, weight_params=weights)
+        x, w = jnp.asarray(FEATURES), jnp.asarray(WEIGHTS)
+        found = f(x, w)
+        np.testing.assert_allclose(found, f(3 * x, w), atol=1e-12)
+        slope = jax.vmap(jax.grad(lambda v: f(v, w)[3]))(x)
+        np.testing.assert_allclose(jnp.sum(slope * x, axis=1), 0, atol=1e-12)
+    expected = [np.abs(_raw_state(v, WEIGHTS)) ** 2 for v in FEATURES]
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_amplitudes_in_a_sampler_network() -> None:
+    circuit, inputs, weights = _raw()
+    network = jaxqnn.SamplerQNN(
+        circuit=circuit, input_params=inputs, weight_params=weights, input_gradients=True
+    )
+    by_inputs, by_weights = network.backward(FEATURES, WEIGHTS)
+    np.testing.assert_allclose(by_inputs.sum(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(by_weights.sum(axis=1), 0, atol=1e-12)
+
+
+def test_a_vector_of_zeros_is_a_clear_error() -> None:
+    circuit, inputs, weights = _raw()
+    network = jaxqnn.EstimatorQNN(circuit=circuit, input_params=inputs, weight_params=weights)
+    features = np.concatenate([FEATURES, np.zeros((1, 4))])
+    with pytest.raises(jaxqnn.JaxQNNError, match=r"amplitudes of sample 3 .* all zero"):
+        network.forward(features, WEIGHTS)
+    with pytest.raises(jaxqnn.JaxQNNError, match="all zero"):
+        network.backward(features, WEIGHTS)
+    assert np.all(np.isnan(network.apply(np.zeros(4), WEIGHTS)))
+
+
+def test_amplitudes_that_are_expressions_of_weights() -> None:
+    a, b = Parameter("a"), Parameter("b")
+    features = raw_feature_vector(2)
+    circuit = QuantumCircuit(2)
+    values = dict(zip(features.parameters, (a.cos() * b, 2 * a * b), strict=True))
+    circuit.compose(features.assign_parameters(values), [1], inplace=True)
+    circuit.ry(a, 0)
+    evaluator = Evaluator(circuit, Expectation(SparsePauliOp("ZZ")), [], [a, b])
+
+    def expected(p: np.ndarray) -> float:
+        first, second = np.cos(p[0]) * p[1], 2 * p[0] * p[1]
+        return float((first**2 - second**2) / (first**2 + second**2) * np.cos(p[0]))
+
+    point = np.array([0.4, 1.7])
+    none = np.zeros((1, 0))
+    assert evaluator.value(none, point)[0, 0] == pytest.approx(expected(point), abs=1e-12)
+    _, slope = evaluator.jacobian(none, point)
+    assert slope is not None
+    np.testing.assert_allclose(slope[0, 0], differences(expected, point), atol=1e-8)
+
+
+def test_two_vectors_of_amplitudes_are_one_product() -> None:
+    features = raw_feature_vector(4)
+    circuit = QuantumCircuit(4)
+    circuit.compose(features, [3, 1], inplace=True)
+    circuit.initialize([0.6, 0.48j, 0, 0.64], [0, 2])
+    evaluator = Evaluator(circuit, State(), list(features.parameters), [])
+    found = evaluator.value(FEATURES[:1], [])[0]
+    expected = QuantumCircuit(4)
+    expected.prepare_state((FEATURES[0] / np.linalg.norm(FEATURES[0])).tolist(), [3, 1])
+    expected.prepare_state([0.6, 0.48j, 0, 0.64], [0, 2])
+    np.testing.assert_allclose(found[:16] + 1j * found[16:], Statevector(expected), atol=1e-9)
+
+
+@pytest.mark.parametrize("as_input", [True, False])
+def test_evolution_is_exact_and_so_is_its_derivative(as_input: bool) -> None:
+    """d/dt exp(-i t H) = -i H exp(-i t H), for terms that do not commute."""
+    operator = SparsePauliOp(["XXI", "ZZI", "IYY", "IIZ"], [0.7, -0.9, 0.4, 1.1])
+    time = Parameter("t")
+    circuit = QuantumCircuit(3)
+    circuit.append(library.PauliEvolutionGate(operator, 2 * time + 0.3), [2, 0, 1])
+    order = [2, 0, 1]
+    evaluator = Evaluator(circuit, State(), [time] if as_input else [], [] if as_input else [time])
+    point = (np.array([[0.8]]), np.zeros(0)) if as_input else (np.zeros((1, 0)), np.array([0.8]))
+    matrix = operator.to_matrix()
+    evolved = expm(-1j * 1.9 * matrix)[:, 0]
+    labels = np.arange(8)
+    moved = sum((labels >> i & 1) << qubit for i, qubit in enumerate(order))
+    slope = evaluator.jacobian(*point)[not as_input]
+    assert slope is not None
+    for found, expected in (
+        (evaluator.value(*point)[0], evolved),
+        (slope[0, :, 0], -2j * matrix @ evolved),
+    ):
+        np.testing.assert_allclose(found[moved] + 1j * found[8 + moved], expected, atol=1e-10)
+
+
+def _qaoa() -> QuantumCircuit:
+    return library.qaoa_ansatz(SparsePauliOp(["ZZI", "IZZ", "IIZ"], [1.0, -0.5, 0.3]), reps=2)
+
+
+ANSATZE: dict[str, Callable[[], QuantumCircuit]] = {
+    "QAOA": _qaoa,
+    "evolved operators": lambda: library.evolved_operator_ansatz(
+        [SparsePauliOp(["XXI", "IYY"]), SparsePauliOp(["ZZI", "XII"])], reps=1
+    ),
+    "Hamiltonian": lambda: library.hamiltonian_variational_ansatz(
+        SparsePauliOp(["ZZI", "IZZ", "XII", "IXI", "IIX"]), reps=1
+    ),
+    "excitation preserving": lambda: library.excitation_preserving(3, reps=1, mode="fsim"),
+    "efficient": lambda: library.efficient_su2(3, reps=1),
+    "Pauli two design": lambda: library.pauli_two_design(3, reps=2, seed=4),
+    "Pauli feature map": lambda: library.pauli_feature_map(3, reps=1, paulis=["Z", "XY", "ZYX"]),
+    "controlled block": lambda: _with_controlled_block(),
+}
+
+
+def _with_controlled_block() -> QuantumCircuit:
+    body = library.real_amplitudes(2, reps=1)
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    circuit.append(body.to_gate().control(1, annotated=True), [0, 1, 2])
+    circuit.h(0)
+    return circuit
+
+
+@pytest.mark.parametrize("name", ANSATZE)
+def test_ansatz_values_and_derivatives(name: str) -> None:
+    circuit = ANSATZE[name]()
+    case = Case(circuit, (), tuple(circuit.parameters))
+    weights = np.random.default_rng(5).uniform(-1, 1, circuit.num_parameters)
+    none = np.zeros((1, 0))
+    evaluator = Evaluator(circuit, Expectation(OBSERVABLES), [], case.weights)
+
+    def expected(w: np.ndarray) -> np.ndarray:
+        return case.expectations(OBSERVABLES, none, w)[0]
+
+    np.testing.assert_allclose(evaluator.value(none, weights)[0], expected(weights), atol=1e-10)
+    _, found = evaluator.jacobian(none, weights)
+    assert found is not None
+    np.testing.assert_allclose(found[0], differences(expected, weights), atol=1e-7)
+
+
+def test_bound_parameters_of_a_controlled_gate_are_up_to_date() -> None:
+    """Qiskit leaves the base gate of a controlled gate as it was when it binds parameters."""
+    a, b = Parameter("a"), Parameter("b")
+    body = QuantumCircuit(1, name="body", global_phase=a)
+    body.rx(a, 0)
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.append(body.to_gate().control(1, annotated=False), [0, 1])
+    circuit = circuit.assign_parameters({a: 2 * b})
+    evaluator = Evaluator(circuit, Expectation(SparsePauliOp("ZX")), [], [b])
+    # The control keeps <X> of the overlap: Re e^(-i a) <Z RX(a)> on |0>.
+    state = Statevector(circuit.assign_parameters({b: 0.35}))
+    found = evaluator.value(np.zeros((1, 0)), [0.35])[0, 0]
+    assert found == pytest.approx(state.expectation_value(SparsePauliOp("ZX")).real, abs=1e-12)
+
+
+@pytest.mark.parametrize("form", ["qasm2", "qasm3", "qpy"])
+def test_circuits_from_files(form: str, tmp_path: Path) -> None:
+    circuit = QuantumCircuit(3, 2)
+    circuit.rx(Parameter("x") if form == "qpy" else 0.1, 0)
+    circuit.cry(0.4, 0, 2)
+    circuit.ccx(0, 2, 1)
+    circuit.barrier()
+    circuit.measure([2, 0], [0, 1])
+    if form == "qasm2":
+        loaded = qasm2.loads(
+            qasm2.dumps(circuit), custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS
+        )
+    elif form == "qasm3":
+        pytest.importorskip("qiskit_qasm3_import")
+        loaded = qasm3.loads(qasm3.dumps(circuit))
+    else:
+        buffer = io.BytesIO()
+        qpy.dump(circuit, buffer)
+        buffer.seek(0)
+        (loaded,) = qpy.load(buffer)
+    found = jaxqnn.probabilities(loaded)(jnp.full(loaded.num_parameters, 0.1))
+    bound = loaded.assign_parameters([0.1] * loaded.num_parameters)
+    expected = Statevector(bound.remove_final_measurements(inplace=False)).probabilities([2, 0])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_probabilities_of_an_entangled_start() -> None:
+    """A start that is not a product, read through a permutation."""
+    circuit = QuantumCircuit(2)
+    circuit.initialize([0.6, 0, 0, 0.8], [1, 0])
+    found = Evaluator(circuit, Probabilities(), [], []).value(np.zeros((1, 0)), [])
+    np.testing.assert_allclose(found, [[0.36, 0, 0, 0.64]], atol=1e-12)
