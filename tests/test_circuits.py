@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -88,7 +89,7 @@ def test_amplitude_encoding_values_and_derivatives() -> None:
             by_inputs[i], differences(lambda v: forward(v, WEIGHTS), x), atol=1e-8
         )
         np.testing.assert_allclose(
-            by_weights[i], differences(lambda v, x=x: forward(x, v), WEIGHTS), atol=1e-8
+            by_weights[i], differences(partial(forward, x), WEIGHTS), atol=1e-8
         )
     output, pullback = network.vjp(FEATURES, WEIGHTS)
     cotangent = np.arange(output.size).reshape(output.shape) - 2.0
