@@ -225,5 +225,5 @@ def _outcomes(built: CircuitProgram, sources: tuple[int | None, ...]) -> NDArray
             continue
         i = position[qubit]
         value = np.bitwise_count(labels & np.uint32(program.frame.rows[i])) & 1
-        outcome |= (value.astype(integers) ^ (program.flips >> i & 1)) << bit
+        outcome = outcome | (value.astype(integers) ^ (program.flips >> i & 1)) << bit
     return outcome
