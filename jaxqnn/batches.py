@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -24,18 +25,27 @@ _PIECE_BYTES = 1 << 20
 # Below this many amplitudes in all, a second thread costs more than it brings.
 _WORTH_SPLITTING = 1 << 12
 
-# States at the peak of a sweep, from XLA's own memory analysis on the CPU (``tests/test_scale.py``
-# holds the two together): for each cotangent, and besides. A sweep keeps the state and its
-# cotangents, and the step in progress a second copy, gathered or multiplied. The phases' angles,
-# cosines and sines come to one state more, and the terms of a gradient to another.
-_STATES_EACH = 3.2
-_STATES_BESIDES = 3.4
-_STATES_FORWARD = 3.2
+
+class _States(NamedTuple):
+    """States at the peak of a sweep: of values, and of gradients for each cotangent and besides."""
+
+    forward: float
+    each: float
+    besides: float
+
+
+# From XLA's own memory analysis on the CPU; ``tests/test_scale.py`` holds the two together. A sweep
+# keeps the state and its cotangents, and the step in progress a second copy, gathered or
+# multiplied. The phases' angles, cosines and sines come to one state more, and the terms of a
+# gradient to another. A complex block takes its products apart, an exchange what it receives.
+_PLAIN = _States(3.2, 3.2, 3.4)
+_MORE_WITH_BLOCKS = _States(1.2, 1.0, 1.8)
+_MORE_IF_SPLIT = _States(1.9, 2.2, -1.1)
 _ANGLES_EACH, _ANGLES_BESIDES = 4, 1
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Footprint:
     """What a kernel keeps in memory on one device.
 
     Attributes:
@@ -45,6 +55,8 @@ class Sweep:
         itemsize: Bytes of a real number.
         fixed_bytes: What does not grow with the batch: the program and the measurement.
         num_angles: Angles that each sample has of its own.
+        has_blocks: Whether the program has blocks.
+        is_split: Whether each state is shared out over several devices.
     """
 
     num_qubits: int
@@ -52,6 +64,8 @@ class Sweep:
     itemsize: int
     fixed_bytes: int = 0
     num_angles: int = 0
+    has_blocks: bool = False
+    is_split: bool = False
 
     @property
     def state_bytes(self) -> int:
@@ -61,9 +75,13 @@ class Sweep:
     @property
     def sample_bytes(self) -> int:
         """The peak for each sample."""
-        states = _STATES_FORWARD
+        parts = [_PLAIN]
+        parts += [_MORE_WITH_BLOCKS] if self.has_blocks else []
+        parts += [_MORE_IF_SPLIT] if self.is_split else []
         if self.num_cotangents:
-            states = _STATES_BESIDES + _STATES_EACH * self.num_cotangents
+            states = sum(part.besides + part.each * self.num_cotangents for part in parts)
+        else:
+            states = sum(part.forward for part in parts)
         angles = self.num_angles * (_ANGLES_BESIDES + _ANGLES_EACH * self.num_cotangents)
         return int(states * self.state_bytes) + angles * self.itemsize
 
@@ -112,7 +130,7 @@ class Plan:
 
 def plan(
     batch: int,
-    sweep: Sweep,
+    footprint: Footprint,
     *,
     device: jax.Device | None = None,
     mesh: Mesh | None = None,
@@ -122,7 +140,7 @@ def plan(
 
     Args:
         batch: Samples in all.
-        sweep: What is computed.
+        footprint: Of what is computed.
         device: Where; None is JAX's default device.
         mesh: The devices, if there are several. Each piece is spread over its "batch" axis.
         ask: Whether to ask the device what is free even if little is needed.
@@ -132,15 +150,15 @@ def plan(
     """
     device, shares, tenants = _place(device, mesh)
     each = -(-batch // shares) if batch else 1
-    wanted = tenants * sweep.peak_bytes(round_up(each))
+    wanted = tenants * footprint.peak_bytes(round_up(each))
     usable = (usable_bytes(device) if ask else usable_bytes(device, wanted)) // tenants
     workers = 1 if mesh is not None else _workers(device)
-    most = max(1, (usable - sweep.peak_bytes(0)) // sweep.sample_bytes)
+    most = max(1, (usable - footprint.peak_bytes(0)) // footprint.sample_bytes)
     if _platform(device) == "cpu":
-        states = 1 + sweep.num_cotangents
+        states = 1 + footprint.num_cotangents
         if mesh is None:
-            most = min(most, max(1, _PIECE_BYTES // (states * sweep.state_bytes)))
-        if workers > 1 and each > 1 and (each * states << sweep.num_qubits) >= _WORTH_SPLITTING:
+            most = min(most, max(1, _PIECE_BYTES // (states * footprint.state_bytes)))
+        if workers > 1 and each > 1 and (each * states << footprint.num_qubits) >= _WORTH_SPLITTING:
             most = min(most, -(-each // workers))
     size = _fitting(-(-each // -(-each // most)), most)
     rows = size * shares
@@ -148,23 +166,23 @@ def plan(
         Piece(start, min(start + rows, batch), rows) for start in range(0, max(batch, 1), rows)
     )
     at_once = min(len(pieces), workers)
-    while at_once > 1 and at_once * sweep.peak_bytes(size) > usable:
+    while at_once > 1 and at_once * footprint.peak_bytes(size) > usable:
         at_once -= 1
-    return Plan(pieces, at_once, at_once * sweep.peak_bytes(size), usable)
+    return Plan(pieces, at_once, at_once * footprint.peak_bytes(size), usable)
 
 
-def check_whole(batch: int, sweep: Sweep, *, mesh: Mesh | None = None) -> None:
+def check_whole(batch: int, footprint: Footprint, *, mesh: Mesh | None = None) -> None:
     """Refuses a batch that is computed at once, as pure functions do, if it cannot fit.
 
     Raises:
         JaxQNNError: If the sweep needs more than may be used.
     """
     device, shares, tenants = _place(None, mesh)
-    needed = sweep.peak_bytes(-(-batch // shares))
+    needed = footprint.peak_bytes(-(-batch // shares))
     require(
         needed,
         usable_bytes(device, tenants * needed) // tenants,
-        f"A batch of {batch} states of {sweep.num_qubits} qubits on each device",
+        f"A batch of {batch} states of {footprint.num_qubits} qubits on each device",
         'Use fewer samples at once, float32, or a mesh with an axis "state" of more devices.',
     )
 

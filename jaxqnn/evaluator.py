@@ -232,7 +232,7 @@ class Evaluator:
         """How a batch will be computed, see ``batches``; nothing large is allocated for it."""
         return plan(
             batch,
-            self.model.sweep(num_cotangents, self.itemsize, self.state_devices),
+            self.model.footprint(num_cotangents, self.itemsize, self.state_devices),
             device=self.device,
             mesh=self.mesh,
             ask=ask,

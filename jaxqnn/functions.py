@@ -299,7 +299,7 @@ def _check_memory(model: Model, batch: Sequence[int], dtype: jnp.dtype, mesh: Me
     if model.program.num_qubits < 20 or not all(isinstance(size, int) for size in batch):
         return
     devices = 1 if mesh is None else check_mesh(mesh)
-    check_whole(math.prod(batch), model.sweep(0, dtype.itemsize, devices), mesh=mesh)
+    check_whole(math.prod(batch), model.footprint(0, dtype.itemsize, devices), mesh=mesh)
 
 
 def _check_axis(name: str, value: jax.Array, size: int) -> None:

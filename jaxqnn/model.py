@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from qiskit.circuit import Parameter, QuantumCircuit
 
-from jaxqnn.batches import Sweep
+from jaxqnn.batches import Footprint
 from jaxqnn.circuit.expressions import atom_function
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
@@ -78,12 +78,12 @@ class Model:
         """The measurement as arrays on labels."""
         return self.specification.measurement(self.circuit, self.built)
 
-    def sweep(self, num_cotangents: int, itemsize: int, devices: int = 1) -> Sweep:
+    def footprint(self, num_cotangents: int, itemsize: int, devices: int = 1) -> Footprint:
         """What a sweep keeps in memory, whether or not any of it has been made.
 
         Args:
-            num_cotangents: See ``Sweep``.
-            itemsize: See ``Sweep``.
+            num_cotangents: See ``Footprint``.
+            itemsize: See ``Footprint``.
             devices: Among how many each state is shared out.
         """
         n = self.program.num_qubits
@@ -96,7 +96,15 @@ class Model:
             matrices = itemsize * (tables.map_high.shape[0] << 2 * tables.block_qubits)
             fixed += matrices * (2 if num_cotangents else 1)
             angles = tables.sample_masks.size + n + self.padded_sizes[0]
-        return Sweep(n - (devices.bit_length() - 1), num_cotangents, itemsize, fixed, angles)
+        return Footprint(
+            num_qubits=n - (devices.bit_length() - 1),
+            num_cotangents=num_cotangents,
+            itemsize=itemsize,
+            fixed_bytes=fixed,
+            num_angles=angles,
+            has_blocks=any(layer.block is not None for layer in self.program.layers),
+            is_split=devices > 1,
+        )
 
     @property
     def program(self) -> Program:

@@ -154,8 +154,10 @@ def memory(n: int) -> dict[str, Any]:
 
     many = compiled(mesh(1, 8))
     text = many.as_text()
+    network = jaxqnn.EstimatorQNN(circuit=made, input_params=x, weight_params=w, mesh=mesh(1, 8))
     return {
         "device": peak(many),
+        "predicted": network.resources(1).peak_bytes,
         "whole": peak(compiled(None)),
         "all_gather": text.count("all-gather"),
         "all_to_all": text.count("all-to-all"),

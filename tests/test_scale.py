@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.quantum_info import SparsePauliOp, random_unitary
 
 import jaxqnn
-from jaxqnn.batches import Sweep, over_pieces, plan, round_up
+from jaxqnn.batches import Footprint, over_pieces, plan, round_up
 from jaxqnn.engine import kernels
 from jaxqnn.memory import VARIABLE, usable_bytes
 
@@ -25,10 +25,14 @@ WORKER = Path(__file__).with_name("memory_worker.py")
 GIB = 1 << 30
 
 
-def network(qubits: int, observables: Any = None, reps: int = 2) -> jaxqnn.EstimatorQNN:
+def network(
+    qubits: int, observables: Any = None, reps: int = 2, *, block: bool = False
+) -> jaxqnn.EstimatorQNN:
     features, ansatz = zz_feature_map(qubits, reps=1), real_amplitudes(qubits, reps=reps)
     circuit = QuantumCircuit(qubits)
     circuit.compose(features, inplace=True)
+    if block:
+        circuit.unitary(random_unitary(4, seed=1), [0, qubits - 1])
     circuit.compose(ansatz, inplace=True)
     return jaxqnn.EstimatorQNN(
         circuit=circuit,
@@ -94,23 +98,23 @@ def test_the_pure_function_fits_a_large_batch_too() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("qubits", "batch", "labels"),
+    ("qubits", "batch", "labels", "block"),
     [
-        (4, 64, ["Z", "X"]),
-        (10, 8, ["Z"]),
-        (12, 16, ["Z", "X", "Y", "Z"]),
-        (16, 2, ["X"]),
-        (20, 1, ["Z"]),
+        (4, 64, ["Z", "X"], False),
+        (10, 8, ["Z"], False),
+        (12, 16, ["Z", "X", "Y", "Z"], False),
+        (16, 2, ["X"], True),
+        (20, 1, ["Z"], False),
     ],
 )
 def test_the_prediction_is_that_of_the_compiler_within_half(
-    qubits: int, batch: int, labels: list[str]
+    qubits: int, batch: int, labels: list[str], block: bool
 ) -> None:
     observables = [
         SparsePauliOp.from_sparse_list([(label, [i], 1.0)], qubits)
         for i, label in enumerate(labels)
     ]
-    model = network(qubits, observables)._evaluator.model
+    model = network(qubits, observables, block=block)._evaluator.model
     with jax.enable_x64(True):
         inputs, weights = (
             jax.ShapeDtypeStruct(shape, np.float64)
@@ -126,7 +130,7 @@ def test_the_prediction_is_that_of_the_compiler_within_half(
     for cotangents, program in lowered.items():
         found = compiled_bytes(program)
         found += sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(data))
-        predicted = model.sweep(cotangents, 8).peak_bytes(batch)
+        predicted = model.footprint(cotangents, 8).peak_bytes(batch)
         assert 1 / 1.5 < found / predicted < 1.5, (cotangents, found, predicted)
 
 
@@ -167,9 +171,8 @@ def test_a_small_limit_changes_the_pieces_and_no_result() -> None:
     qnn, rng = network(6), np.random.default_rng(0)
     data, weights = rng.normal(size=(7, 6)), rng.normal(size=qnn.num_weights)
     expected = qnn.backward(data, weights)[1]
-    sweep = qnn._evaluator.plan(7, 1)
-    assert len(sweep.pieces) <= 2
-    limit = qnn._evaluator.model.sweep(1, 8).peak_bytes(2)
+    assert len(qnn._evaluator.plan(7, 1).pieces) <= 2
+    limit = qnn._evaluator.model.footprint(1, 8).peak_bytes(2)
     with jaxqnn.memory_limit(limit):
         assert qnn.resources(7).piece_size <= 2
         assert qnn.resources(7).peak_bytes <= limit
@@ -197,21 +200,21 @@ class Gpu:
 
 
 def test_a_gpu_takes_the_largest_pieces_its_own_memory_holds() -> None:
-    sweep = Sweep(20, 1, 4)
+    footprint = Footprint(20, 1, 4)
     device: Any = Gpu(40 * GIB)
-    found = plan(4096, sweep, device=device)
+    found = plan(4096, footprint, device=device)
     assert found.at_once == 1
     assert found.usable_bytes == int(0.8 * 40 * GIB)
     assert 0.5 * found.usable_bytes < found.peak_bytes <= found.usable_bytes
     smaller: Any = Gpu(4 * GIB)
-    assert plan(4096, sweep, device=smaller).pieces[0].size < found.pieces[0].size
+    assert plan(4096, footprint, device=smaller).pieces[0].size < found.pieces[0].size
 
 
 def test_pieces_cover_the_batch_in_one_size_and_padding_is_dropped() -> None:
     for batch in (1, 2, 5, 37, 100):
         for limit in (1, 3, 7, 64):
-            with jaxqnn.memory_limit(Sweep(4, 1, 8).peak_bytes(limit)):
-                found = plan(batch, Sweep(4, 1, 8))
+            with jaxqnn.memory_limit(Footprint(4, 1, 8).peak_bytes(limit)):
+                found = plan(batch, Footprint(4, 1, 8))
             assert len({piece.size for piece in found.pieces}) == 1
             assert found.pieces[0].size <= limit
             assert round_up(found.pieces[0].size) == found.pieces[0].size
