@@ -187,6 +187,11 @@ def refusals() -> dict[str, str]:
     found = {name: message(partial(jaxqnn.expectation, made, mesh=m)) for name, m in meshes.items()}
     small, _, _ = circuit(4)
     found["small"] = message(lambda: jaxqnn.expectation(small, mesh=mesh(1, 8)))
+    sampler = jaxqnn.SamplerQNN(circuit=small, weight_params=small.parameters, mesh=mesh(2, 1))
+    assert message(lambda: sampler.backward(None, np.zeros(14))) == ""
+    wide, x, w = circuit(8)
+    sampler = jaxqnn.SamplerQNN(circuit=wide, input_params=x, weight_params=w, mesh=mesh(1, 2))
+    found["outputs"] = message(lambda: sampler.backward(np.zeros((1, 8)), np.zeros(18)))
     found["autodiff"] = message(
         lambda: jaxqnn.expectation(made, mesh=mesh(1, 8), differentiation="autodiff")
     )

@@ -84,6 +84,7 @@ def test_a_mesh_that_cannot_be_used_says_why() -> None:
     assert "3 devices" in messages["power"]
     assert "too small for 8 devices" in messages["small"]
     assert "'autodiff' runs on one device" in messages["autodiff"]
+    assert "Use vjp or jax.grad" in messages["outputs"]
 
 
 @pytest.mark.parametrize("in_order", [False, True])

@@ -16,6 +16,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from jaxqnn.engine.layers import half_signs, relabel
+from jaxqnn.errors import JaxQNNError
 from jaxqnn.measure.outcomes import PauliSums
 from jaxqnn.program.program import Program
 from jaxqnn.program.tables import high_bits
@@ -193,7 +194,7 @@ class SplitAmplitudes(NamedTuple):
 
     def cotangents(self, part: jax.Array) -> jax.Array:
         """One for each amplitude: more memory than there is."""
-        raise NotImplementedError
+        raise _too_many_outputs()
 
 
 class SplitProbabilities(NamedTuple):
@@ -223,7 +224,14 @@ class SplitProbabilities(NamedTuple):
 
     def cotangents(self, part: jax.Array) -> jax.Array:
         """One for each amplitude: more memory than there is."""
-        raise NotImplementedError
+        raise _too_many_outputs()
+
+
+def _too_many_outputs() -> JaxQNNError:
+    return JaxQNNError(
+        'The Jacobian of every amplitude or outcome cannot be taken over a mesh axis "state": it '
+        "has one state for each. Use vjp or jax.grad in place of backward, or pass interpret."
+    )
 
 
 def shifted(part: jax.Array, shift: jax.Array, device_shift: jax.Array) -> jax.Array:
