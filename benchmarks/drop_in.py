@@ -1,0 +1,170 @@
+"""What changing one line gains: every door into jaxqnn beside the QML call it replaces.
+
+Run with ``python -m benchmarks.drop_in``.  Four qubits, 16 samples, float64: QML's time is one
+call, which takes seconds; ours is the first call, compilation included, and the best of nine more.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from qiskit.circuit.library import real_amplitudes, zz_feature_map
+from qiskit.primitives import StatevectorEstimator, StatevectorSampler
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_machine_learning.algorithms import NeuralNetworkClassifier
+from qiskit_machine_learning.connectors import TorchConnector as QMLTorchConnector
+from qiskit_machine_learning.gradients import LinCombQGT
+from qiskit_machine_learning.kernels import FidelityQuantumKernel
+from qiskit_machine_learning.neural_networks import EffectiveDimension, EstimatorQNN, SamplerQNN
+from qiskit_machine_learning.optimizers import SLSQP
+from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
+from qiskit_machine_learning.state_fidelities import ComputeUncompute
+
+import jaxqnn
+
+QUBITS, SAMPLES = 4, 16
+FEATURE_MAP = zz_feature_map(QUBITS, reps=2)
+ANSATZ = real_amplitudes(QUBITS, reps=3)
+RNG = np.random.default_rng(0)
+INPUTS = RNG.uniform(-1, 1, (SAMPLES, QUBITS))
+WEIGHTS = RNG.uniform(-1, 1, ANSATZ.num_parameters)
+LABELS = np.where(INPUTS[:, 0] > 0, 1, -1)
+POINTS = RNG.uniform(-1, 1, (200, ANSATZ.num_parameters))
+
+Call = Callable[[], Any]
+
+
+def network(cls: type, **options: Any) -> Any:
+    """One of the networks on the benchmark's circuit."""
+    return cls(
+        circuit=FEATURE_MAP.compose(ANSATZ),
+        input_params=FEATURE_MAP.parameters,
+        weight_params=ANSATZ.parameters,
+        **options,
+    )
+
+
+def exact(**options: Any) -> Any:
+    """QML's EstimatorQNN on its exact estimator."""
+    return network(EstimatorQNN, estimator=QMLEstimator(), **options)
+
+
+def backward(qnn: Any) -> Call:
+    return lambda: qnn.backward(INPUTS, WEIGHTS)
+
+
+def torch_step(connector: Any) -> Call:
+    inputs = torch.as_tensor(INPUTS, dtype=torch.float32).requires_grad_()
+    return lambda: connector(inputs).pow(2).sum().backward()
+
+
+def dimension(qnn: Any) -> Call:
+    weights = np.tile(WEIGHTS, (4, 1))
+    return lambda: EffectiveDimension(qnn, weights, INPUTS).get_effective_dimension(1000)
+
+
+def kernel(sampler: Any) -> Call:
+    fidelity = FidelityQuantumKernel(feature_map=FEATURE_MAP, fidelity=ComputeUncompute(sampler))
+    return lambda: fidelity.evaluate(INPUTS)
+
+
+def rows() -> list[tuple[str, Call, Call]]:
+    """Each door: its name, our call and QML's."""
+    parity = {
+        "interpret": lambda outcome: outcome.bit_count() % 2,
+        "output_shape": 2,
+        "input_gradients": True,
+    }
+    classifier = NeuralNetworkClassifier(exact(), optimizer=SLSQP(maxiter=3), initial_point=WEIGHTS)
+    twin = jaxqnn.accelerate(classifier)
+    observable = SparsePauliOp(["Z" * QUBITS, "X" * QUBITS], [1, 0.5])
+    measured = ANSATZ.measure_all(inplace=False)
+    return [
+        (
+            "EstimatorQNN.backward",
+            backward(network(jaxqnn.EstimatorQNN, input_gradients=True)),
+            backward(exact(input_gradients=True)),
+        ),
+        (
+            "SamplerQNN.backward, parity",
+            backward(network(jaxqnn.SamplerQNN, **parity)),
+            backward(network(SamplerQNN, **parity)),
+        ),
+        (
+            "QML EstimatorQNN, gradient=JaxEstimatorGradient()",
+            backward(exact(input_gradients=True, gradient=jaxqnn.JaxEstimatorGradient())),
+            backward(exact(input_gradients=True)),
+        ),
+        (
+            "QML SamplerQNN, gradient=JaxSamplerGradient()",
+            backward(network(SamplerQNN, gradient=jaxqnn.JaxSamplerGradient(), **parity)),
+            backward(network(SamplerQNN, **parity)),
+        ),
+        (
+            "TorchConnector, forward and backward",
+            torch_step(jaxqnn.TorchConnector(network(jaxqnn.EstimatorQNN))),
+            torch_step(QMLTorchConnector(exact(input_gradients=True))),
+        ),
+        (
+            "classifier.fit, 3 steps of SLSQP, accelerate()",
+            lambda: twin.fit(INPUTS, LABELS),
+            lambda: classifier.fit(INPUTS, LABELS),
+        ),
+        (
+            "EffectiveDimension, 4 x 16 samples",
+            dimension(network(jaxqnn.EstimatorQNN)),
+            dimension(exact()),
+        ),
+        (
+            "JaxEstimator, 200 points",
+            lambda: jaxqnn.JaxEstimator().run([(ANSATZ, observable, POINTS)]).result(),
+            lambda: StatevectorEstimator().run([(ANSATZ, observable, POINTS)]).result(),
+        ),
+        (
+            "JaxSampler, 200 points of 1024 shots",
+            lambda: jaxqnn.JaxSampler(shots=1024, seed=1).run([(measured, POINTS)]).result(),
+            lambda: (
+                StatevectorSampler(default_shots=1024, seed=1).run([(measured, POINTS)]).result()
+            ),
+        ),
+        (
+            "FidelityQuantumKernel, 16 x 16",
+            kernel(jaxqnn.JaxSampler()),
+            kernel(QMLSampler()),
+        ),
+        (
+            "JaxQGT, 16 parameters",
+            lambda: jaxqnn.JaxQGT().run([ANSATZ], [WEIGHTS]).result(),
+            lambda: LinCombQGT(QMLEstimator()).run([ANSATZ], [WEIGHTS]).result(),
+        ),
+    ]
+
+
+def seconds(call: Call) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    """Prints the table, as Markdown."""
+    warnings.simplefilter("ignore")
+    print("| call | QML | jaxqnn, first | jaxqnn | gain |\n|---|---|---|---|---|")
+    for name, ours, theirs in rows():
+        first = seconds(ours)
+        steady = min(seconds(ours) for _ in range(9))
+        before = seconds(theirs)
+        print(
+            f"| {name} | {before:.3g} s | {first:.2g} s | {1e3 * steady:.2g} ms "
+            f"| {before / steady:,.0f}x |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
