@@ -11,6 +11,6 @@ import pytest
 @pytest.fixture(autouse=True)
 def x64_mode_is_left_as_found() -> Iterator[None]:
     """Undoes a change of JAX's global precision, which peers of the benchmarks make."""
-    before = jax.config.jax_enable_x64
+    before = jax.config.read("jax_enable_x64")
     yield
     jax.config.update("jax_enable_x64", before)
