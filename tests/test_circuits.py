@@ -269,7 +269,6 @@ def test_circuits_from_files(form: str, tmp_path: Path) -> None:
             qasm2.dumps(circuit), custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS
         )
     elif form == "qasm3":
-        pytest.importorskip("qiskit_qasm3_import")
         loaded = qasm3.loads(qasm3.dumps(circuit))
     else:
         buffer = io.BytesIO()

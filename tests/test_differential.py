@@ -8,6 +8,7 @@ from layer_form import on_circuit
 from oracles import Case, differences, joined
 from qiskit import transpile
 from qiskit.quantum_info import Pauli, SparsePauliOp
+from qiskit_aer import AerSimulator
 from random_circuits import random_case
 
 from jaxqnn.evaluator import Evaluator
@@ -86,7 +87,6 @@ def test_derivatives_of_random_circuits(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(200, 203))
 def test_states_agree_with_aer(seed: int) -> None:
-    aer = pytest.importorskip("qiskit_aer")
     case = random_case(seed)
     inputs, weights = _points(seed)
     built = build(case.circuit, case.inputs, case.weights)
@@ -94,7 +94,7 @@ def test_states_agree_with_aer(seed: int) -> None:
     bound = case.circuit.assign_parameters(
         dict(zip((*case.inputs, *case.weights), values, strict=True))
     )
-    simulator = aer.AerSimulator(method="statevector")
+    simulator = AerSimulator(method="statevector")
     bound = transpile(bound, simulator, optimization_level=0)
     bound.save_statevector()
     expected = simulator.run(bound).result().get_statevector().data
