@@ -33,9 +33,6 @@ Precision = Literal["double", "single"]
 Floats = NDArray[np.floating]
 _Columns = tuple[jax.Array | Floats, jax.Array | Floats]
 
-# A Jacobian of more outputs than this for each column is computed by tangents, not cotangents.
-_OUTPUTS_A_TANGENT = 1
-
 
 class Evaluator:
     """Values, Jacobians and VJPs of a measured circuit.
@@ -122,19 +119,16 @@ class Evaluator:
         counts = wrt_inputs or self._weights_in_samples
 
         directions = self._directions
-        forward = directions is not None and self.num_outputs > _OUTPUTS_A_TANGENT * sum(
-            len(part) for part in column_order(self.model.program)
-        )
 
         def run(rows: _Rows) -> tuple[jax.Array | Floats, ...]:
             found: tuple[jax.Array | Floats, ...]
-            if forward and directions is not None:
+            if directions is not None:
                 found = self._along(rows.columns, *directions)
             else:
                 found = self._compiled.jacobian(*rows.columns, inputs_count=counts)
             return found if self._atoms is None else self._atoms.pull_each(rows.inputs, w, *found)
 
-        states = kernels.TANGENTS_AT_ONCE if forward else self.num_outputs
+        states = self.num_outputs if directions is None else kernels.TANGENTS_AT_ONCE
         by_inputs, by_weights = self._run(run, x, w, states)
         return (
             by_inputs[..., : self.model.num_inputs] if wrt_inputs else None,
@@ -163,10 +157,13 @@ class Evaluator:
 
     @cached_property
     def _directions(self) -> tuple[Floats, Floats] | None:
-        """A unit vector for each of the engine's inputs and weights that is no padding."""
-        if self.mesh is not None:
-            return None
+        """A unit vector for each of the engine's inputs and weights that is no padding.
+
+        None where a Jacobian is computed by cotangents: on a mesh, and with few outputs.
+        """
         num_inputs, num_weights = (len(part) for part in column_order(self.model.program))
+        if self.mesh is not None or self.num_outputs <= num_inputs + num_weights:
+            return None
         count = -(-(num_inputs + num_weights) // 16) * 16
         towards_inputs, towards_weights = (
             np.zeros((count, size), self._dtype) for size in self.model.padded_sizes
