@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit.library import PauliEvolutionGate
-from qiskit.quantum_info import SparseObservable, SparsePauliOp
+from qiskit.quantum_info import Operator, SparseObservable, SparsePauliOp
 
 from jaxqnn.circuit.angles import Angle
 from jaxqnn.circuit.diagonals import diagonal
@@ -55,6 +55,23 @@ def evolution(gate: PauliEvolutionGate, time: Angle, qubits: Sequence[int], wher
     return operations, phase
 
 
+def hamiltonian(
+    matrix: NDArray[np.complexfloating], time: Angle, qubits: Sequence[int], where: str
+) -> Lowering:
+    """exp(-i time matrix), of a Hermitian matrix whose lowest bit is the first qubit."""
+    if len(qubits) > WIDEST_BLOCK:
+        raise UnsupportedCircuitError(
+            f"{where} evolves {len(qubits)} qubits under a dense matrix; the exact exponential is "
+            f"formed for up to {WIDEST_BLOCK}. Use a PauliEvolutionGate if the matrix is a sum of "
+            "few Pauli strings."
+        )
+    if len(qubits) == 1:
+        terms = _terms(SparsePauliOp.from_operator(Operator(matrix)))
+        turned = _one_qubit([term for term in terms if term[0] | term[1]], time, qubits[0])
+        return turned, time.scaled(-float(np.trace(matrix).real) / 2)
+    return _diagonalised(*np.linalg.eigh(matrix), time, tuple(qubits))
+
+
 def _summed(gate: PauliEvolutionGate) -> SparsePauliOp:
     parts = gate.operator if isinstance(gate.operator, list) else [gate.operator]
     strings = [
@@ -68,6 +85,7 @@ def _clusters(operator: SparsePauliOp) -> Iterator[list[_Term]]:
     """The terms, those together that are linked by a chain of anticommuting neighbours."""
     x, z = operator.paulis.x.astype(np.int64), operator.paulis.z.astype(np.int64)
     linked = (x @ z.T + z @ x.T) % 2 == 1
+    terms = _terms(operator)
     left = set(range(len(operator)))
     while left:
         cluster, border = [], [min(left)]
@@ -78,10 +96,20 @@ def _clusters(operator: SparsePauliOp) -> Iterator[list[_Term]]:
             near = left.intersection(np.flatnonzero(linked[i]).tolist())
             border += near
             left -= near
-        yield [(_mask(x[i]), _mask(z[i]), float(np.real(operator.coeffs[i]))) for i in cluster]
+        yield [terms[i] for i in cluster]
 
 
-def _mask(bits: NDArray[np.int64]) -> int:
+def _terms(operator: SparsePauliOp) -> list[_Term]:
+    """The masks and coefficients of all strings."""
+    return [
+        (_mask(x), _mask(z), float(np.real(coefficient)))
+        for x, z, coefficient in zip(
+            operator.paulis.x, operator.paulis.z, operator.coeffs, strict=True
+        )
+    ]
+
+
+def _mask(bits: NDArray[np.integer | np.bool_]) -> int:
     return sum(1 << int(i) for i in np.flatnonzero(bits))
 
 
@@ -102,8 +130,16 @@ def _cluster(terms: list[_Term], time: Angle, qubits: Sequence[int], where: str)
             "or split the operator into sums of commuting terms."
         )
     local = tuple((_gathered(x, support), _gathered(z, support), c) for x, z, c in terms)
-    energies, vectors = _eigen(local, len(support))
-    on = tuple(qubits[bit] for bit in support)
+    return _diagonalised(*_eigen(local, len(support)), time, tuple(qubits[bit] for bit in support))
+
+
+def _diagonalised(
+    energies: NDArray[np.float64],
+    vectors: NDArray[np.complexfloating],
+    time: Angle,
+    on: tuple[int, ...],
+) -> Lowering:
+    """exp(-i t V E V^dagger): a block, a phase polynomial linear in the time, and a block."""
     if time.is_constant:
         turned = np.exp(-1j * time.terms.get((), 0.0) * energies)
         return [Block(on, (vectors * turned) @ vectors.conj().T)], Angle()

@@ -27,16 +27,19 @@ from qiskit.circuit.library import (
     CUGate,
     DiagonalGate,
     GlobalPhaseGate,
+    HamiltonianGate,
     IGate,
     Initialize,
     MCXGate,
     PauliEvolutionGate,
     PermutationGate,
+    QFTGate,
     StatePreparation,
     UCRXGate,
     UCRYGate,
     UCRZGate,
     UnitaryGate,
+    WeightedSumGate,
     get_standard_gate_name_mapping,
 )
 from qiskit.circuit.library.standard_gates.x import MCXRecursive, MCXVChain
@@ -46,7 +49,7 @@ from qiskit_machine_learning.circuit.library.raw_feature_vector import Parameter
 
 from jaxqnn.circuit.angles import Angle
 from jaxqnn.circuit.diagonals import diagonal, multiplexed_rotation
-from jaxqnn.circuit.evolution import WIDEST_BLOCK, evolution
+from jaxqnn.circuit.evolution import WIDEST_BLOCK, evolution, hamiltonian
 from jaxqnn.circuit.expressions import Expressions
 from jaxqnn.circuit.gates import GATES, controlled_phase
 from jaxqnn.circuit.modifiers import Lowering, PhaseRule, controlled, inverted, repeated
@@ -130,6 +133,9 @@ class Walk:
             case PauliEvolutionGate():
                 time = self.expressions.angle(gate.time, where)
                 return evolution(gate, time, qubits, where)
+            case HamiltonianGate():
+                matrix, time = gate.params
+                return hamiltonian(matrix, self.expressions.angle(time, where), qubits, where)
             case DiagonalGate():
                 phases = np.angle(np.array(gate.params, complex))
                 return diagonal(phases, qubits, Angle.constant(1.0))
@@ -140,6 +146,8 @@ class Walk:
                 return multiplexed_rotation(x, z, gate.params, qubits[1:]), Angle()
             case UnitaryGate() if 1 < len(qubits) <= WIDEST_BLOCK:
                 return [Block(qubits, np.asarray(gate.to_matrix()))], Angle()
+            case WeightedSumGate():
+                return self.circuit(_weighted_sum(gate), qubits, where)
             case AnnotatedOperation():
                 return self._annotated(gate, qubits, where)
             case ControlledGate() if self._is_plain_control(gate):
@@ -150,7 +158,7 @@ class Walk:
     def circuit(self, circuit: QuantumCircuit, qubits: tuple[int, ...], where: str) -> Lowering:
         """The operations of a definition on these qubits."""
         operations: list[Operation] = []
-        phase = self.expressions.angle(circuit.global_phase, where)
+        phases = [self.expressions.angle(circuit.global_phase, where)]
         index_of = {qubit: i for i, qubit in enumerate(circuit.qubits)}
         for item in circuit.data:
             found, extra = self.instruction(
@@ -159,8 +167,8 @@ class Walk:
                 f"{where}, in its {item.operation.name!r}",
             )
             operations += found
-            phase += extra
-        return operations, phase
+            phases.append(extra)
+        return operations, Angle.total(phases)
 
     def _has_row(self, gate: QiskitOperation) -> bool:
         # Names are not unique: a user's gate may be called "u". Qiskit's own have a known class.
@@ -174,7 +182,7 @@ class Walk:
     def _definition(self, gate: Any, qubits: tuple[int, ...], where: str) -> Lowering:
         try:
             definition = gate.to_circuit() if hasattr(gate, "to_circuit") else gate.definition
-        except (QiskitError, NotImplementedError, AttributeError) as error:
+        except (QiskitError, NotImplementedError, AttributeError, TypeError) as error:
             refuse_opaque(gate, where, error)
         if definition is None:
             if not hasattr(gate, "__array__") or len(qubits) > WIDEST_BLOCK:
@@ -270,6 +278,21 @@ class Walk:
 def _is_vector(gate: StatePreparation) -> bool:
     """Whether a state is given by its amplitudes (not by a label or a number), nor inverted."""
     return gate.name == "state_preparation" and not (gate._from_label or gate._from_int)
+
+
+def _weighted_sum(gate: WeightedSumGate) -> QuantumCircuit:
+    """|s>|t> -> |s>|t + sum_i weights[i] s_i>, modulo 2^m, as phases on t's Fourier transform.
+
+    Qiskit gives the gate no definition, only a synthesis with ancillas for its transpiler.
+    """
+    first, m = gate.num_state_qubits, gate.num_sum_qubits
+    definition = QuantumCircuit(first + m)
+    definition.append(QFTGate(m), range(first, first + m))
+    for qubit, weight in enumerate(gate.params):
+        for bit in range(m):
+            definition.cp(2 * np.pi * weight / 2 ** (m - bit), qubit, first + bit)
+    definition.append(QFTGate(m).inverse(), range(first, first + m))
+    return definition
 
 
 def _check_width(lowering: Lowering, count: int, where: str) -> None:
