@@ -139,9 +139,11 @@ def atom_function(
     return evaluate
 
 
-# A decimal number that is no exponent and has no imaginary unit. Whole numbers stay: x**2 is more
-# exact than x**c0.
-_NUMBER = re.compile(r"(?<![\w.])(?<!\*\*)(?<!\*\*\()\d+\.\d+(?![\w.])")
+# A number that is no power, since x**2 is more exact than x**c0, and has no imaginary unit.
+_NUMBER = re.compile(
+    r"(?<![\w.])(?<!\*\*)(?<!\*\*\()(?<!\*\*\(-)(?<!e-)(?<!e\+)"
+    r"\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])"
+)
 
 
 def _without_numbers(text: str) -> tuple[str, tuple[float, ...]]:
@@ -161,8 +163,8 @@ def _compiled(shape: str, arity: int, num_constants: int) -> Callable[..., jax.A
     # SymPy takes half a second to import, and most circuits have no such expression.
     from jaxqnn.circuit.symbolic import as_jax
 
-    names = [f"p{i}" for i in range(arity)] + [f"c{i}" for i in range(num_constants)]
-    return as_jax(shape, names)
+    names = [f"p{i}" for i in range(arity)], [f"c{i}" for i in range(num_constants)]
+    return as_jax(shape, *names)
 
 
 def _real(value: complex, where: str) -> float:

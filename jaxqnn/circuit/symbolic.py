@@ -31,13 +31,18 @@ _FUNCTIONS = {
 _IMAGINARY = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)i\b")
 
 
-def as_jax(text: str, names: Sequence[str]) -> Callable[..., jax.Array] | None:
-    """An expression in real variables as a function of as many arrays; None if it is not real.
+def as_jax(
+    text: str, variables: Sequence[str], constants: Sequence[str]
+) -> Callable[..., jax.Array] | None:
+    """An expression as a function of as many arrays as it has names; None if it is not real.
+
+    Variables are real, and constants positive: they stand for numbers without their sign.
 
     Qiskit prints its expressions in Python's syntax with its own names of functions and its own
     imaginary unit; its ``sympify()`` is slower and fails on powers such as 2**x.
     """
-    symbols = {name: sympy.Symbol(name, real=True) for name in names}
+    symbols = {name: sympy.Symbol(name, real=True) for name in variables}
+    symbols |= {name: sympy.Symbol(name, positive=True) for name in constants}
     expression = parse_expr(_IMAGINARY.sub(r"\1*I", text), local_dict={**_FUNCTIONS, **symbols})
     if expression.has(sympy.I):
         expression, imaginary = expression.as_real_imag()
