@@ -190,7 +190,7 @@ def check_width(num_qubits: int) -> None:
 def _check_parameters(
     circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
 ) -> None:
-    given = [*inputs, *weights]
+    given, known = [*inputs, *weights], set(circuit.parameters)
     for what, parameters in (("Input", inputs), ("Weight", weights)):
         for parameter in parameters:
             if not isinstance(parameter, Parameter):
@@ -198,17 +198,18 @@ def _check_parameters(
                     f"{what} parameter {parameter!r} is a {type(parameter).__name__}, not a "
                     "qiskit.circuit.Parameter. Pass the objects the circuit was built with."
                 )
-            if parameter not in circuit.parameters:
+            if parameter not in known:
                 raise InvalidArgumentError(
                     f"{what} parameter {parameter.name!r} is not in the circuit. Parameters are "
                     "told apart by identity: pass the very objects the circuit was built with."
                 )
-    if len(set(given)) != len(given):
+    distinct = set(given)
+    if len(distinct) != len(given):
         repeated = next(p for i, p in enumerate(given) if p in given[:i])
         raise InvalidArgumentError(
             f"Parameter {repeated.name!r} is given twice. Give it once, as an input or as a weight."
         )
-    left = [p.name for p in circuit.parameters if p not in set(given)]
+    left = [p.name for p in circuit.parameters if p not in distinct]
     if left:
         raise InvalidArgumentError(
             f"The circuit's parameters {left} are neither inputs nor weights. Add them to one of "

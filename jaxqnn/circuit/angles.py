@@ -52,15 +52,21 @@ class Angle:
         """The angle equal to one column."""
         return Angle({(index,): 1.0})
 
-    def __add__(self, other: Angle) -> Angle:
-        terms = dict(self.terms)
-        for monomial, coefficient in other.terms.items():
-            total = terms.get(monomial, 0.0) + coefficient
-            if abs(total) <= _NEGLIGIBLE * max(1.0, abs(coefficient)):
-                terms.pop(monomial, None)
-            else:
-                terms[monomial] = total
+    @staticmethod
+    def total(angles: Iterable[Angle]) -> Angle:
+        """The sum of many angles, in time that grows with their terms alone."""
+        terms: dict[Monomial, float] = {}
+        for angle in angles:
+            for monomial, coefficient in angle.terms.items():
+                total = terms.get(monomial, 0.0) + coefficient
+                if abs(total) <= _NEGLIGIBLE * max(1.0, abs(coefficient)):
+                    terms.pop(monomial, None)
+                else:
+                    terms[monomial] = total
         return Angle(terms)
+
+    def __add__(self, other: Angle) -> Angle:
+        return Angle.total((self, other))
 
     def __neg__(self) -> Angle:
         return self.scaled(-1.0)

@@ -56,7 +56,7 @@ def lower(circuit: QuantumCircuit, parameters: Sequence[Parameter]) -> Lowered:
             gives its index, name and qubits.
     """
     walk = Walk(Expressions(parameters))
-    phase = walk.expressions.angle(circuit.global_phase, "The circuit's global phase")
+    phases = [walk.expressions.angle(circuit.global_phase, "The circuit's global phase")]
     measured: dict[int, int] = {}
     operations: list[Operation] = []
     index_of = {qubit: i for i, qubit in enumerate(circuit.qubits)}
@@ -70,7 +70,7 @@ def lower(circuit: QuantumCircuit, parameters: Sequence[Parameter]) -> Lowered:
             refuse_after_measurement(where, qubits, measured)
         found, extra = walk.instruction(item.operation, qubits, where)
         operations += found
-        phase += extra
+        phases.append(extra)
     first = walk.start.qubits if walk.start else ()
     acted_on = {qubit for operation in operations for qubit in _acts_on(operation)}
     active = (*first, *sorted(acted_on.difference(first)))
@@ -78,7 +78,7 @@ def lower(circuit: QuantumCircuit, parameters: Sequence[Parameter]) -> Lowered:
     return Lowered(
         active,
         tuple(_moved(operation, position) for operation in operations),
-        phase,
+        Angle.total(phases),
         walk.expressions,
         walk.start,
     )

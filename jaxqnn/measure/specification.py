@@ -25,6 +25,9 @@ Interpret = Callable[[int], int | tuple[int, ...]]
 # More single probabilities than these are refused; classes of them are not.
 _MOST_BITS = 30
 
+# Amplitudes are counted by integers of 32 bits.
+_MOST_STATE_QUBITS = 31
+
 # Up to this many entries, classes are one matrix product with a table of zeros and ones.
 _DENSE_CLASSES = 1 << 22
 
@@ -175,6 +178,11 @@ class State:
 
     def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
         """(2, 2**num_qubits)."""
+        if circuit.num_qubits > _MOST_STATE_QUBITS:
+            raise JaxQNNError(
+                f"The state of {circuit.num_qubits} qubits has 2**{circuit.num_qubits} amplitudes. "
+                "Use expectation or probabilities, which leave out idle qubits, or remove those."
+            )
         return (2, 1 << circuit.num_qubits)
 
     def finish(self, circuit: QuantumCircuit, program: Program) -> Program:

@@ -9,10 +9,14 @@ from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.circuit.angles import Angle
 from jaxqnn.circuit.lower import lower
+from jaxqnn.errors import UnsupportedCircuitError
 from jaxqnn.program.frames import Frame
 from jaxqnn.program.program import Program
 from jaxqnn.program.resolve import resolve
 from jaxqnn.program.schedule import schedule
+
+# Masks of labels are integers of 64 bits.
+_WIDEST = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +50,20 @@ def build(
         The program on the qubits that are acted on (at least one).
 
     Raises:
-        UnsupportedCircuitError: If the circuit is not unitary.
+        UnsupportedCircuitError: If the circuit is not unitary, or acts on no qubit or too many.
         JaxQNNError: If a parameter of the circuit is in neither sequence.
     """
+    if not circuit.num_qubits:
+        raise UnsupportedCircuitError("The circuit has no qubits, so no state. Add a qubit.")
     lowered = lower(circuit, [*inputs, *weights])
     qubits = lowered.qubits or (0,)
     n = len(qubits)
+    if n > _WIDEST:
+        raise UnsupportedCircuitError(
+            f"The circuit acts on {n} qubits. A state of more than {_WIDEST} fits no machine: "
+            "simulate a part of the circuit, or use Qiskit's own network with a primitive that "
+            "keeps no state."
+        )
     k = leading_qubits(n)
     blank = Program(
         num_qubits=n,

@@ -106,13 +106,14 @@ def resolve(
     out = Resolved([Angle()] * num_qubits, list(units), list(units))
     # Bits of x that may be one. The others are zero, which shortens masks and frees controls.
     touched = given
+    global_phases: list[Angle] = []
 
     def phase(mask: int, angle: Angle) -> None:
         mask &= touched
         if mask:
             out.elements.append(Phase(mask, angle))
         else:
-            out.global_phase += angle.scaled(-0.5)
+            global_phases.append(angle.scaled(-0.5))
 
     def rotate(vector: int, functional: int, angle: Angle) -> None:
         nonlocal touched
@@ -182,6 +183,7 @@ def resolve(
                 flip = sum((out.flips >> q & 1) << i for i, q in enumerate(qubits))
                 order = np.arange(matrix.shape[0]) ^ flip
                 out.elements.append(Dense(pairs, matrix[np.ix_(order, order)]))
+    out.global_phase = Angle.total(global_phases)
     return out
 
 

@@ -8,6 +8,7 @@ one more pass over the state.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,10 @@ from jaxqnn.program.program import Layer
 from jaxqnn.program.resolve import Dense, Element, Phase, Rotation
 
 _Masks = NDArray[np.uint64]
+
+# The columns of a table of phases, and the layer after all others.
+_MASK, _EARLIEST, _LATEST = range(3)
+_OPEN = int(np.iinfo(np.uint64).max)
 
 
 @dataclass
@@ -73,26 +78,16 @@ def schedule(
 def _place(elements: list[Element], capacity: int) -> tuple[list[_Slot], list[_PendingPhase]]:
     """Gives each rotation and block its layer, and each phase its interval."""
     slots: list[_Slot] = []
-    pending: list[_PendingPhase] = []
-    moved = _Moved(sum(len(e.pairs) if isinstance(e, Dense) else 1 for e in elements))
-    masks = np.zeros(len(elements), np.uint64)
+    phases = _Phases()
+    moved = _Moved()
     rotation_at: dict[tuple[int, int], int] = {}
-    phase_at: dict[int, int] = {}
     for element in elements:
         match element:
             case Phase(mask, angle):
-                earliest = moved.after_phase(mask)
-                same = phase_at.get(mask)
-                # Equal bounds mean that nothing between the two tells them apart.
-                if same is not None and pending[same].earliest == earliest:
-                    pending[same].angle += angle
-                    continue
-                phase_at[mask] = len(pending)
-                masks[len(pending)] = mask
-                pending.append(_PendingPhase(mask, angle, earliest))
+                phases.add(mask, angle, moved.after_phase(mask))
             case Rotation(vector, functional, angle):
-                barred = _blocking(masks, pending, [vector])
-                bound = max(moved.after_rotation(vector, functional), _bound(pending, barred))
+                barred = phases.barred([vector])
+                bound = max(moved.after_rotation(vector, functional), phases.bound(barred))
                 level = rotation_at.get((vector, functional), -1)
                 if level >= bound:
                     slot = slots[level]
@@ -105,11 +100,11 @@ def _place(elements: list[Element], capacity: int) -> tuple[list[_Slot], list[_P
                     slots[level].angles.append(angle)
                     rotation_at[vector, functional] = level
                     moved.add(vector, functional, level, dense=False)
-                _close(pending, barred, level)
+                phases.close(barred, level)
             case Dense(dense_pairs, matrix):
-                barred = _blocking(masks, pending, [vector for vector, _ in dense_pairs])
+                barred = phases.barred([vector for vector, _ in dense_pairs])
                 bound = max(
-                    _bound(pending, barred),
+                    phases.bound(barred),
                     *(moved.after_rotation(v, f, strict=True) for v, f in dense_pairs),
                 )
                 level = _first_room(slots, bound, dense_pairs, capacity, dense=True)
@@ -118,66 +113,123 @@ def _place(elements: list[Element], capacity: int) -> tuple[list[_Slot], list[_P
                 slot.block = matrix if slot.block is None else np.kron(slot.block, matrix)
                 for vector, functional in dense_pairs:
                     moved.add(vector, functional, level, dense=True)
-                _close(pending, barred, level)
-    return slots, pending
+                phases.close(barred, level)
+    return slots, phases.settled()
+
+
+class _Rows:
+    """Columns of integers that grow, to test one element against all rows at once."""
+
+    def __init__(self, width: int) -> None:
+        self._data = np.zeros((width, 64), np.uint64)
+        self.size = 0
+
+    def append(self, *values: int) -> int:
+        """Adds a row and returns its number."""
+        if self.size == self._data.shape[1]:
+            self._data = np.concatenate([self._data, np.zeros_like(self._data)], axis=1)
+        self._data[:, self.size] = values
+        self.size += 1
+        return self.size - 1
+
+    def __getitem__(self, column: int) -> _Masks:
+        return self._data[column, : self.size]
+
+
+class _Phases:
+    """Phases and the intervals of layers they may act before.
+
+    Only the last phase of each mask is open: a second one is begun because something between the
+    two does not commute with their mask, and what comes later acts after that. So the work for an
+    element grows with the number of masks, not with the depth.
+    """
+
+    def __init__(self) -> None:
+        self._row_of: dict[int, int] = {}
+        self._rows = _Rows(3)  # mask, earliest, latest
+        self._angles: list[Angle] = []
+        # By the order of their beginnings, which is that of the circuit.
+        self._begun: list[_PendingPhase | int] = []
+        self._place_of: list[int] = []
+
+    def add(self, mask: int, angle: Angle, earliest: int) -> None:
+        """A phase that can act before layer ``earliest`` or later."""
+        row = self._row_of.get(mask)
+        if row is None:
+            row = self._row_of[mask] = self._rows.append(mask, earliest, _OPEN)
+            self._angles.append(angle)
+            self._place_of.append(len(self._begun))
+        elif self._rows[_EARLIEST][row] == earliest:
+            # Equal bounds mean that nothing between the two tells them apart.
+            self._angles[row] += angle
+            return
+        else:
+            self._begun[self._place_of[row]] = self._pending(row)
+            self._rows[_EARLIEST][row], self._rows[_LATEST][row] = earliest, _OPEN
+            self._angles[row] = angle
+            self._place_of[row] = len(self._begun)
+        self._begun.append(row)
+
+    def barred(self, vectors: Sequence[int]) -> NDArray[np.int64]:
+        """The open phases that do not commute with a rotation along any of these vectors."""
+        selected = np.zeros(self._rows.size, np.bool_)
+        for vector in vectors:
+            selected |= _odd(self._rows[_MASK], vector)
+        return np.flatnonzero(selected)
+
+    def bound(self, barred: NDArray[np.int64]) -> int:
+        """The first layer that may come after these."""
+        return int(self._rows[_EARLIEST][barred].max(initial=0))
+
+    def close(self, barred: NDArray[np.int64], level: int) -> None:
+        """Notes that these act before this layer."""
+        latest = self._rows[_LATEST]
+        latest[barred] = np.minimum(latest[barred], np.uint64(level))
+
+    def settled(self) -> list[_PendingPhase]:
+        """All of them."""
+        return [self._pending(item) if isinstance(item, int) else item for item in self._begun]
+
+    def _pending(self, row: int) -> _PendingPhase:
+        mask, earliest, latest = (int(self._rows[column][row]) for column in range(3))
+        return _PendingPhase(mask, self._angles[row], earliest, None if latest == _OPEN else latest)
 
 
 class _Moved:
-    """Rotations and blocks placed so far, as arrays, to test one element against all at once."""
+    """Rotations and blocks placed so far: of equal ones, the last layer."""
 
-    def __init__(self, capacity: int) -> None:
-        self._vectors: _Masks = np.zeros(capacity, np.uint64)
-        self._functionals: _Masks = np.zeros(capacity, np.uint64)
-        self._levels = np.zeros(capacity, np.int64)
-        self._dense = np.zeros(capacity, np.bool_)
-        self._size = 0
+    def __init__(self) -> None:
+        self._row_of: dict[tuple[int, int, bool], int] = {}
+        self._rows = _Rows(4)  # vector, functional, level, whether it is a block
 
     def add(self, vector: int, functional: int, level: int, *, dense: bool) -> None:
-        i = self._size
-        self._vectors[i], self._functionals[i] = vector, functional
-        self._levels[i], self._dense[i] = level, dense
-        self._size += 1
+        """Notes that something acts along this vector in this layer."""
+        row = self._row_of.get((vector, functional, dense))
+        if row is None:
+            row = self._rows.append(vector, functional, level, dense)
+            self._row_of[vector, functional, dense] = row
+        self._rows[2][row] = max(int(self._rows[2][row]), level)
 
     def after_phase(self, mask: int) -> int:
         """The first layer before which a phase can act."""
-        return self._after(_odd(self._vectors[: self._size], mask))
+        return self._after(_odd(self._rows[0], mask))
 
     def after_rotation(self, vector: int, functional: int, *, strict: bool = False) -> int:
         """The first layer a rotation (strict: a block) can be in."""
-        first = _odd(self._vectors[: self._size], functional)
-        second = _odd(self._functionals[: self._size], vector)
+        first = _odd(self._rows[0], functional)
+        second = _odd(self._rows[1], vector)
         # Two rotations commute if both parities agree; a block is only known to commute if both
         # are even.
-        apart = (first ^ second) | ((first | second) & (self._dense[: self._size] | strict))
+        apart = (first ^ second) | ((first | second) & (self._rows[3].astype(np.bool_) | strict))
         return self._after(apart)
 
     def _after(self, selected: NDArray[np.bool_]) -> int:
-        levels = self._levels[: self._size][selected]
+        levels = self._rows[2][selected]
         return int(levels.max()) + 1 if levels.size else 0
 
 
 def _odd(masks: _Masks, mask: int) -> NDArray[np.bool_]:
     return (np.bitwise_count(masks & np.uint64(mask)) & 1).astype(np.bool_)
-
-
-def _blocking(
-    masks: _Masks, pending: list[_PendingPhase], vectors: Sequence[int]
-) -> NDArray[np.int64]:
-    """Which phases do not commute with a rotation along any of these vectors."""
-    selected = np.zeros(len(pending), np.bool_)
-    for vector in vectors:
-        selected |= _odd(masks[: len(pending)], vector)
-    return np.flatnonzero(selected)
-
-
-def _bound(pending: list[_PendingPhase], barred: NDArray[np.int64]) -> int:
-    return max((pending[i].earliest for i in barred), default=0)
-
-
-def _close(pending: list[_PendingPhase], barred: NDArray[np.int64], level: int) -> None:
-    for i in barred:
-        latest = pending[i].latest
-        pending[i].latest = level if latest is None else min(latest, level)
 
 
 def _first_room(
@@ -202,18 +254,27 @@ def _settle(
     end = len(slots)
     slots.append(_Slot())
     live = [phase for phase in phases if not phase.angle.is_zero]
-    chosen: list[int] = []
-    # Phases that differ from sample to sample cost the most, so theirs are chosen first and the
-    # shared ones join them where they can.
+    # Ascending levels, those for phases that differ from sample to sample first: they cost the
+    # most, so theirs are chosen first and the shared ones join them where they can.
+    chosen: list[list[int]] = []
+
+    def meets(phase: _PendingPhase) -> int | None:
+        latest = end if phase.latest is None else phase.latest
+        for levels in chosen:
+            i = bisect_left(levels, phase.earliest)
+            if i < len(levels) and levels[i] <= latest:
+                return levels[i]
+        return None
+
     for per_sample in (True, False):
+        chosen.append([])
         group = [phase for phase in live if is_per_sample(phase.angle) == per_sample]
         for phase in sorted(group, key=lambda phase: end if phase.latest is None else phase.latest):
-            latest = end if phase.latest is None else phase.latest
-            if not any(phase.earliest <= level <= latest for level in chosen):
-                chosen.append(latest)
+            if meets(phase) is None:
+                chosen[-1].append(end if phase.latest is None else phase.latest)
     for phase in live:
-        latest = end if phase.latest is None else phase.latest
-        level = next(level for level in chosen if phase.earliest <= level <= latest)
+        level = meets(phase)
+        assert level is not None
         slots[level].phases.append((phase.mask, phase.angle))
 
 
