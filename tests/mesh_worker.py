@@ -18,7 +18,6 @@ from qiskit.quantum_info import SparsePauliOp, random_unitary
 
 import jaxqnn
 
-jax.config.update("jax_enable_x64", True)
 QUBITS = 10
 RNG = np.random.default_rng(5)
 
@@ -211,6 +210,8 @@ def difference(a: Any, b: Any) -> float:
 
 
 if __name__ == "__main__":
+    # Here, not above: pytest imports every module of this folder when it looks for doctests.
+    jax.config.update("jax_enable_x64", True)
     parts: dict[str, Callable[[], Any]] = {
         "functions": function_errors,
         "networks": network_errors,
