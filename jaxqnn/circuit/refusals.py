@@ -61,6 +61,12 @@ def refuse_opaque(gate: Operation, where: str, error: Exception | None = None) -
             "is a noise channel, which takes no pure state to a pure state",
             "Remove it, " + _QISKIT_INSTEAD,
         )
+    if getattr(gate, "name", "") == "rv":
+        _refuse(
+            where,
+            f"has parameters, and Qiskit defines it for numbers alone: {error}",
+            "Write it as rotations by rx, ry, rz or u.",
+        )
     reason = "has no definition and no matrix" if error is None else f"has no definition: {error}"
     _refuse(
         where,
