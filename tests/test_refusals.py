@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from layer_form import on_circuit
+from qiskit import generate_preset_pass_manager
 from qiskit.circuit import (
     ClassicalRegister,
     Gate,
@@ -15,7 +17,8 @@ from qiskit.circuit import (
     QuantumRegister,
 )
 from qiskit.circuit.library import PauliEvolutionGate, RXGate
-from qiskit.quantum_info import Kraus, SparsePauliOp
+from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.quantum_info import Kraus, SparsePauliOp, Statevector
 from qiskit_machine_learning import QiskitMachineLearningError
 
 import jaxqnn
@@ -135,3 +138,67 @@ def test_harmless_forms_are_taken() -> None:
     assert built.qubits == (0, 1)
     found = jaxqnn.probabilities(circuit)([])
     np.testing.assert_allclose(found, [0.36, 0, 0, 0.64], atol=1e-6)
+
+
+def test_resets_of_qubits_that_are_still_zero_are_taken() -> None:
+    """A transpiler routes qubits before the reset that begins their initialize, and leaves it."""
+    angle = Parameter("a")
+    circuit = QuantumCircuit(3)
+    circuit.ry(angle, 2)
+    circuit.initialize([0.6, 0.0, 0.0, 0.8], [0, 1])
+    circuit.cx(0, 2)
+    line = GenericBackendV2(
+        4, ["rz", "sx", "x", "cx"], coupling_map=[[0, 1], [1, 2], [2, 3]], seed=1
+    )
+    for level in range(4):
+        isa = generate_preset_pass_manager(
+            level, backend=line, seed_transpiler=1, initial_layout=[0, 3, 1]
+        ).run(circuit)
+        assert "reset" in isa.count_ops()
+        network = jaxqnn.EstimatorQNN(
+            circuit=isa, observables=SparsePauliOp("ZIZ"), weight_params=[angle]
+        )
+        # 0.6 |a, 00> + 0.8 |pi - a, 11>: Z on the turned qubit times Z on the first.
+        np.testing.assert_allclose(network.forward(None, [0.7]), [[np.cos(0.7)]], atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "zero"),
+    [
+        (lambda c, a: (c.ry(a, 0), c.cx(0, 1), c.rz(a, 1), c.cx(0, 1)), True),
+        (lambda c, a: (c.h(1), c.p(a, 1), c.cx(1, 0), c.swap(0, 2), c.x(1), c.swap(0, 1)), True),
+        (lambda c, a: (c.rx(a, 1), c.rx(-a, 1)), True),
+        (lambda c, a: c.rx(1e-8 * a, 1), False),
+        (lambda c, a: (c.initialize([0, 0.6, 0, 0.8], [2, 0]), c.x(2), c.swap(1, 2)), True),
+        (lambda c, a: (c.unitary(np.eye(8)[::-1], [0, 1, 2]), c.ccx(0, 2, 1)), True),
+        (lambda c, a: (c.h(0), c.cx(0, 1), c.h(0)), False),
+    ],
+    ids=["returned", "moved", "undone", "nearly", "prepared", "block", "entangled"],
+)
+def test_a_reset_is_taken_where_the_qubit_is_zero_for_all_parameters(
+    prepare: Callable[[QuantumCircuit, Parameter], object], zero: bool
+) -> None:
+    angle = Parameter("a")
+    circuit = QuantumCircuit(3)
+    prepare(circuit, angle)
+    kept = circuit.copy()
+    circuit.reset(1)
+    if zero:
+        values = [0.4] * circuit.num_parameters
+        found = on_circuit(build(circuit, [], list(circuit.parameters)), values)
+        expected = Statevector(kept.assign_parameters(values))
+        np.testing.assert_allclose(found, expected.data, atol=1e-10)
+    else:
+        with pytest.raises(jaxqnn.UnsupportedCircuitError, match="resets qubits"):
+            build(circuit, [], list(circuit.parameters))
+
+
+def test_a_reset_that_too_many_qubits_have_led_to_is_refused() -> None:
+    circuit = QuantumCircuit(14)
+    circuit.h(0)
+    for qubit in range(13):
+        circuit.cx(qubit, qubit + 1)
+    circuit.cx(12, 13)
+    circuit.reset(13)
+    with pytest.raises(jaxqnn.UnsupportedCircuitError, match="resets qubits"):
+        build(circuit, [], [])

@@ -7,17 +7,18 @@ is left is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qiskit.circuit import Measure, Parameter, QuantumCircuit
+from qiskit.circuit import Measure, Parameter, QuantumCircuit, Reset
 
 from jaxqnn.circuit.angles import Angle
 from jaxqnn.circuit.expressions import Expressions
 from jaxqnn.circuit.library import IGNORED, Walk
-from jaxqnn.circuit.operations import Block, Operation, PauliRotation
+from jaxqnn.circuit.operations import Block, Operation, PauliRotation, acts_on
 from jaxqnn.circuit.refusals import refuse_after_measurement
 from jaxqnn.circuit.start import Start
+from jaxqnn.circuit.zeros import is_zero
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,15 @@ def lower(circuit: QuantumCircuit, parameters: Sequence[Parameter]) -> Lowered:
         where = f"Instruction {index} ({item.operation.name!r} on qubits {list(qubits)})"
         if not isinstance(item.operation, IGNORED):
             refuse_after_measurement(where, qubits, measured)
+        if isinstance(item.operation, Reset) and is_zero(
+            qubits[0], operations, walk.start, walk.expressions.num_columns
+        ):
+            continue
         found, extra = walk.instruction(item.operation, qubits, where)
         operations += found
         phases.append(extra)
     first = walk.start.qubits if walk.start else ()
-    acted_on = {qubit for operation in operations for qubit in _acts_on(operation)}
+    acted_on = {qubit for operation in operations for qubit in acts_on(operation)}
     active = (*first, *sorted(acted_on.difference(first)))
     position = {qubit: i for i, qubit in enumerate(active)}
     return Lowered(
@@ -82,20 +87,6 @@ def lower(circuit: QuantumCircuit, parameters: Sequence[Parameter]) -> Lowered:
         walk.expressions,
         walk.start,
     )
-
-
-def _acts_on(operation: Operation) -> Iterator[int]:
-    match operation:
-        case PauliRotation(x, z):
-            mask = x | z
-            while mask:
-                low = mask & -mask
-                yield low.bit_length() - 1
-                mask ^= low
-        case Block(qubits):
-            yield from qubits
-        case _:
-            yield from vars(operation).values()
 
 
 def _moved(operation: Operation, position: dict[int, int]) -> Operation:

@@ -6,6 +6,7 @@ blocks.  Masks are integers whose bit q stands for qubit q.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,3 +56,18 @@ class Block:
 
 
 Operation = PauliRotation | Flip | ControlledFlip | Swap | Block
+
+
+def acts_on(operation: Operation) -> Iterator[int]:
+    """The qubits of an operation."""
+    match operation:
+        case PauliRotation(x, z):
+            mask = x | z
+            while mask:
+                low = mask & -mask
+                yield low.bit_length() - 1
+                mask ^= low
+        case Block(qubits):
+            yield from qubits
+        case _:
+            yield from vars(operation).values()
