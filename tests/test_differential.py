@@ -1,16 +1,25 @@
-"""Random circuits against Qiskit's ``Statevector`` and Aer's: states, expectations, derivatives."""
+"""Random circuits against Qiskit's ``Statevector``, Aer's, and a simulator of complex angles.
+
+A failure names its seed: ``random_case(seed)`` makes the circuit again.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from complex_step import derivatives
 from layer_form import on_circuit
 from oracles import Case, differences, joined
 from qiskit import transpile
-from qiskit.quantum_info import Pauli, SparsePauliOp
+from qiskit.circuit import AnnotatedOperation, ControlledGate, PowerModifier, QuantumCircuit
+from qiskit.circuit.library import HamiltonianGate, PauliEvolutionGate, UnitaryGate
+from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
 from qiskit_aer import AerSimulator
-from random_circuits import random_case
+from random_circuits import random_case, transpiled, with_measurements
 
+import jaxqnn
 from jaxqnn.evaluator import Evaluator
 from jaxqnn.measure import Expectation
 from jaxqnn.program.build import build
@@ -37,36 +46,118 @@ def _check_states(case: Case, seed: int) -> None:
     built = build(case.circuit, case.inputs, case.weights)
     check(built.program)
     expected = case.states(inputs, weights)
-    for row, values in zip(expected, joined(inputs, weights), strict=True):
-        error = np.abs(on_circuit(built, values) - row).max()
-        assert error < 1e-10, f"random_case({seed}) is off by {error:.1e}"
+    found = [on_circuit(built, values) for values in joined(inputs, weights)]
+    error = np.abs(found - expected).max()
+    assert error < 1e-10, f"random_case({seed}) is off by {error:.1e}"
+    if seed % 3 == 0:
+        aers = _aer(_bound(case, inputs[0], weights))
+        if case.circuit.count_ops().keys() & {"initialize", "ParameterizedInitialize"}:
+            # Aer prepares amplitudes up to a phase.
+            overlap = np.vdot(aers, found[0])
+            aers = aers * overlap / abs(overlap)
+        error = np.abs(found[0] - aers).max()
+        assert error < 1e-10, f"random_case({seed}) is off by {error:.1e} from Aer's"
+
+
+def _bound(case: Case, inputs: np.ndarray, weights: np.ndarray) -> QuantumCircuit:
+    values = np.concatenate([inputs, weights])
+    return case.circuit.assign_parameters(
+        dict(zip((*case.inputs, *case.weights), values, strict=True))
+    )
+
+
+def _aer(circuit: QuantumCircuit) -> np.ndarray:
+    """Aer's statevector, of a circuit it can only approximate or choose a branch of as matrices.
+
+    It has product formulas for evolutions, and other roots of gates with an eigenvalue of -1; and
+    it takes Qiskit's multiplexers for its own, which are something else.
+    """
+    exact = circuit.copy_empty_like()
+    for item in circuit.data:
+        gate = item.operation
+        if _needs_matrix(gate):
+            gate = UnitaryGate(Operator(gate))
+        exact.append(gate, item.qubits)
+    simulator = AerSimulator(method="statevector")
+    exact = transpile(exact, simulator, optimization_level=0)
+    exact.save_statevector()
+    return np.asarray(simulator.run(exact).result().get_statevector())
+
+
+def _needs_matrix(gate: Any) -> bool:
+    match gate:
+        case PauliEvolutionGate() | HamiltonianGate():
+            return True
+        case _ if gate.name == "multiplexer":
+            return True
+        case AnnotatedOperation():
+            powers = [m.power for m in gate.modifiers if isinstance(m, PowerModifier)]
+            if not all(float(power).is_integer() for power in powers):
+                return True
+            return _needs_matrix(gate.base_op)
+        case ControlledGate() if _needs_matrix(gate.base_gate):
+            return True
+    definition = getattr(gate, "definition", None)
+    return definition is not None and any(_needs_matrix(item.operation) for item in definition.data)
 
 
 def _check_derivatives(case: Case, seed: int) -> None:
     """Values and Jacobians of the engine."""
     inputs, weights = _points(seed)
     evaluator = Evaluator(case.circuit, Expectation(OBSERVABLES), case.inputs, case.weights)
-    expected = case.expectations(OBSERVABLES, inputs, weights)
-    error = np.abs(evaluator.value(inputs, weights) - expected).max()
+    value = evaluator.value(inputs, weights)
+    error = np.abs(value - case.expectations(OBSERVABLES, inputs, weights)).max()
     assert error < 1e-10, f"random_case({seed}): values are off by {error:.1e}"
     by_inputs, by_weights = evaluator.jacobian(inputs, weights)
     assert by_inputs is not None
     assert by_weights is not None
-    for found, slope in (
-        (
-            by_inputs,
-            np.stack(
-                [
-                    differences(lambda x: case.expectations(OBSERVABLES, x, weights), row)
-                    for row in inputs
-                ]
-            ),
-        ),
-        (by_weights, differences(lambda w: case.expectations(OBSERVABLES, inputs, w), weights)),
-    ):
-        error = np.abs(found - slope).max()
+    found = np.concatenate([by_inputs, by_weights], axis=-1)
+    for row, slope, of_row in zip(inputs, found, value, strict=True):
+        expected, exact = derivatives(case, OBSERVABLES, row, weights)
+        error = np.abs(expected - of_row).max()
+        assert error < 1e-10, f"random_case({seed}): values are off by {error:.1e}"
+        error = np.abs(slope - exact).max()
+        assert error < 1e-8, f"random_case({seed}): derivatives are off by {error:.1e}"
+    if seed % 3 == 0:
+
+        def of_weights(w: np.ndarray) -> np.ndarray:
+            return case.expectations(OBSERVABLES, inputs, w)
+
         # Central differences of a function with derivatives of up to some hundred.
-        assert error < 1e-6, f"random_case({seed}): derivatives are off by {error:.1e}"
+        error = np.abs(by_weights - differences(of_weights, weights)).max()
+        assert error < 1e-6, f"random_case({seed}): differences are off by {error:.1e}"
+
+
+def _check_outcomes(case: Case, seed: int) -> None:
+    """Registers of any name, number and order, and qubits measured in any order."""
+    inputs, weights = _points(seed)
+    measured, qubit_of = with_measurements(case.circuit, seed)
+    size = 1 << measured.num_clbits
+    network = jaxqnn.SamplerQNN(
+        circuit=measured, interpret=lambda outcome: outcome, output_shape=size, **case.split
+    )
+    labels = np.arange(1 << case.circuit.num_qubits)
+    outcomes = np.zeros_like(labels)
+    for bit, qubit in qubit_of.items():
+        outcomes |= (labels >> qubit & 1) << bit
+    expected = np.zeros((len(inputs), size))
+    for label, column in enumerate((np.abs(case.states(inputs, weights)) ** 2).T):
+        expected[:, outcomes[label]] += column
+    error = np.abs(network.forward(inputs, weights) - expected).max()
+    assert error < 1e-10, f"random_case({seed}), measured: off by {error:.1e}"
+
+
+def _check_transpiled(case: Case, seed: int) -> None:
+    """Observables and default outcomes follow a transpiler's layout."""
+    inputs, weights = _points(seed)
+    isa = transpiled(case.circuit, seed)
+    expected = case.expectations(OBSERVABLES, inputs, weights)
+    laid_out = [observable.apply_layout(isa.layout) for observable in OBSERVABLES]
+    for observables in (OBSERVABLES, laid_out):
+        network = jaxqnn.EstimatorQNN(circuit=isa, observables=observables, **case.split)
+        error = np.abs(network.forward(inputs, weights) - expected).max()
+        # Qiskit's synthesis of unitaries and states rounds.
+        assert error < 1e-7, f"random_case({seed}), transpiled: off by {error:.1e}"
 
 
 @pytest.mark.parametrize("first", range(0, 60, 20))
@@ -85,31 +176,38 @@ def test_derivatives_of_random_circuits(seed: int) -> None:
     _check_derivatives(random_case(seed), seed)
 
 
-@pytest.mark.parametrize("seed", range(200, 203))
-def test_states_agree_with_aer(seed: int) -> None:
-    case = random_case(seed)
-    inputs, weights = _points(seed)
-    built = build(case.circuit, case.inputs, case.weights)
-    values = joined(inputs, weights)[0]
-    bound = case.circuit.assign_parameters(
-        dict(zip((*case.inputs, *case.weights), values, strict=True))
-    )
-    simulator = AerSimulator(method="statevector")
-    bound = transpile(bound, simulator, optimization_level=0)
-    bound.save_statevector()
-    expected = simulator.run(bound).result().get_statevector().data
-    # Aer synthesises what it does not know, evolutions among it, up to product formulas; the
-    # overlap of those that are exact is one, and Statevector is the oracle of the others.
-    if not any("Evolution" in item.operation.name for item in case.circuit.data):
-        np.testing.assert_allclose(on_circuit(built, values), expected, atol=1e-10)
+@pytest.mark.parametrize("seed", range(300, 304))
+def test_outcomes_of_random_measurements(seed: int) -> None:
+    _check_outcomes(random_case(seed), seed)
+
+
+@pytest.mark.parametrize("seed", range(400, 404))
+def test_random_circuits_transpiled(seed: int) -> None:
+    _check_transpiled(random_case(seed, exact=False), seed)
 
 
 @pytest.mark.long
-def test_many_random_circuits() -> None:
+def test_states_of_many_random_circuits() -> None:
     for seed in range(1000, 1600):
         _check_states(random_case(seed, 2 + seed % 5, 8 + seed % 30), seed)
+
+
+@pytest.mark.long
+def test_derivatives_of_many_random_circuits() -> None:
     for seed in range(1000, 1060):
         _check_derivatives(random_case(seed), seed)
+
+
+@pytest.mark.long
+def test_outcomes_of_many_random_measurements() -> None:
+    for seed in range(1000, 1060):
+        _check_outcomes(random_case(seed), seed)
+
+
+@pytest.mark.long
+def test_many_random_circuits_transpiled() -> None:
+    for seed in range(1000, 1060):
+        _check_transpiled(random_case(seed, exact=False), seed)
 
 
 def test_observables_cover_every_letter() -> None:
