@@ -40,6 +40,7 @@ ORDER = (
     "reference",
     "report",
     "verify",
+    "figures",
     "__init__",
     "examples",
     "cli",

@@ -18,10 +18,10 @@ from jaxqnn.cli.output import (
     print_table,
     progress,
     refusals,
-    require_plotting,
 )
 from jaxqnn.cli.plots import plot_timings
 from jaxqnn.errors import JaxQNNError
+from jaxqnn.figures import require_plotting
 
 app = typer.Typer(
     name="jaxqnn",

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -89,22 +88,6 @@ def refusals() -> Iterator[None]:
     except JaxQNNError as error:
         typer.echo(f"jaxqnn: {error.message}", err=True)
         raise typer.Exit(REFUSED) from error
-
-
-def require_plotting(file: Path | None) -> None:
-    """Refuse `--plot` before any work is done if it cannot end in a picture."""
-    if file is None:
-        return
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise JaxQNNError(
-            "--plot needs matplotlib. Install it with: pip install 'jaxqnn[plot]'"
-        ) from error
-    if not file.parent.is_dir():
-        raise JaxQNNError(f"--plot {file}: there is no directory {file.parent}. Make it.")
-    if file.suffix not in (".png", ".svg", ".pdf"):
-        raise JaxQNNError(f"--plot {file}: the name must end in .png, .svg or .pdf.")
 
 
 def seconds(value: float) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jaxqnn.figures import new_figure
 from jaxqnn.reference import FloatArray
 
 if TYPE_CHECKING:
@@ -11,23 +12,29 @@ if TYPE_CHECKING:
     from jaxqnn.cli.training import Training
 
 _CLASS_COLOURS = ("#c2410c", "#1d4ed8")
-_GRID = {"color": "0.9", "linewidth": 0.8}
 
 
 def plot_training(result: "Training", file: Path) -> None:
     """Loss, accuracy and decision boundary of a training run, side by side."""
-    figure, (loss, accuracy, plane) = _figure(3)
+    figure, (loss, accuracy, plane) = new_figure(3)
     steps = range(len(result.losses))
     loss.plot(steps, result.losses, color="0.2")
     loss.set(title="Training loss", xlabel="step", ylabel="cross-entropy")
 
     accuracy.plot(steps, result.train_accuracies, color="0.6", label="train")
     accuracy.plot(steps, result.test_accuracies, color="0.1", label="test")
+    accuracy.axhline(
+        result.baseline_accuracy,
+        color="0.1",
+        linestyle=":",
+        linewidth=1.2,
+        label="test, logistic regression",
+    )
     accuracy.set(title="Accuracy", xlabel="step", ylabel="fraction right", ylim=(0.4, 1.02))
     accuracy.legend(frameon=False, loc="lower right")
 
     _plot_boundary(figure, plane, result)
-    _save(figure, file)
+    figure.savefig(file)
 
 
 def _plot_boundary(figure: Any, plane: Any, result: "Training") -> None:
@@ -38,20 +45,22 @@ def _plot_boundary(figure: Any, plane: Any, result: "Training") -> None:
     plane.contour(xs, ys, values, levels=[0.0], colors="k", linewidths=1.2)
     for label, colour, name in zip((-1, 1), _CLASS_COLOURS, result.classes, strict=True):
         points: FloatArray = result.test_points[result.test_labels == label]
-        plane.scatter(*points.T, s=16, color=colour, edgecolor="white", linewidth=0.5, label=name)
+        plane.scatter(*points.T, s=22, color=colour, edgecolor="white", linewidth=0.7, label=name)
     plane.set(
         title="Decision boundary and test set",
         xlabel="first principal component",
         ylabel="second principal component",
     )
-    plane.legend(frameon=True, loc="upper left")
-    figure.colorbar(shades, ax=plane, label="network output <ZZ>", ticks=[-1, -0.5, 0, 0.5, 1])
+    plane.legend(framealpha=0.95, loc="upper left")
+    figure.colorbar(
+        shades, ax=plane, label=r"network output $\langle ZZ \rangle$", ticks=[-1, -0.5, 0, 0.5, 1]
+    )
 
 
 def plot_timings(timings: Sequence["Timing"], file: Path) -> None:
     """Seconds of QML's backward and of ours against the number of qubits, one panel a network."""
     kinds = list(dict.fromkeys(timing.network for timing in timings))
-    figure, axes = _figure(len(kinds))
+    figure, axes = new_figure(len(kinds), share_y=True)
     for panel, kind in zip(axes, kinds, strict=True):
         rows = [timing for timing in timings if timing.network == kind]
         qubits = [row.qubits for row in rows]
@@ -65,24 +74,8 @@ def plot_timings(timings: Sequence["Timing"], file: Path) -> None:
         panel.set(
             title=f"{kind}.backward, batch {rows[0].batch}",
             xlabel="qubits",
-            ylabel="seconds",
             xticks=qubits,
         )
-        panel.legend(frameon=False)
-    _save(figure, file)
-
-
-def _figure(panels: int) -> tuple[Any, Sequence[Any]]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.6 * panels + 0.8, 3.9), layout="constrained", dpi=150)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    for panel in axes:
-        panel.grid(**_GRID)
-        panel.set_axisbelow(True)
-        panel.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _save(figure: Any, file: Path) -> None:
+    axes[0].set_ylabel("seconds")
+    axes[0].legend(frameon=False)
     figure.savefig(file)
