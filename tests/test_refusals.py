@@ -202,3 +202,23 @@ def test_a_reset_that_too_many_qubits_have_led_to_is_refused() -> None:
     circuit.reset(13)
     with pytest.raises(jaxqnn.UnsupportedCircuitError, match="resets qubits"):
         build(circuit, [], [])
+
+
+class _Tabulated(Gate):
+    """A user's gate with a matrix for numbers alone."""
+
+    def __init__(self, angle: object) -> None:
+        super().__init__("tabulated", 1, [angle])
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return RXGate(float(self.params[0])).to_matrix()
+
+
+def test_a_matrix_that_needs_numbers_is_refused_for_parameters_alone() -> None:
+    circuit = QuantumCircuit(1)
+    circuit.append(_Tabulated(0.3), [0])
+    expected = [[np.cos(0.15), -1j * np.sin(0.15)]]
+    np.testing.assert_allclose([on_circuit(build(circuit, [], []), [])], expected, atol=1e-15)
+    circuit.append(_Tabulated(Parameter("a")), [0])
+    with pytest.raises(jaxqnn.UnsupportedCircuitError, match=r"Instruction 1 .*for numbers alone"):
+        build(circuit, [], list(circuit.parameters))

@@ -187,7 +187,11 @@ class Walk:
         if definition is None:
             if not hasattr(gate, "__array__") or len(qubits) > WIDEST_BLOCK:
                 refuse_opaque(gate, where)
-            return [Block(qubits, np.asarray(Operator(gate).data))], Angle()
+            try:
+                matrix = Operator(gate).data
+            except (QiskitError, TypeError) as error:
+                refuse_opaque(gate, where, error)
+            return [Block(qubits, np.asarray(matrix))], Angle()
         return self.circuit(definition, qubits, where)
 
     def _start(self, values: Sequence[Any], qubits: tuple[int, ...], where: str) -> Lowering:

@@ -67,6 +67,12 @@ def refuse_opaque(gate: Operation, where: str, error: Exception | None = None) -
             f"has parameters, and Qiskit defines it for numbers alone: {error}",
             "Write it as rotations by rx, ry, rz or u.",
         )
+    if isinstance(error, TypeError):
+        _refuse(
+            where,
+            "has a definition or a matrix for numbers alone, not for its parameters",
+            "Build it from standard gates, whose angles may be parameters, or bind them.",
+        )
     reason = "has no definition and no matrix" if error is None else f"has no definition: {error}"
     _refuse(
         where,
