@@ -79,7 +79,7 @@ class ProbabilityArray(ExactProbArray):
             ValueError: There are no items, or they come from different results.
         """
         if not items:
-            raise ValueError("No containers to concatenate.")
+            raise ValueError("No containers to concatenate. Pass registers of one result.")
         vector = items[0]._vector
         if any(item._vector is not vector for item in items):
             raise ValueError(
@@ -136,10 +136,12 @@ class ExactSamplerPubResult(SamplerPubResult):
         known: Mapping[str, Any] = dict(self.data.items())
         chosen = list(known) if names is None else list(names)
         if not chosen:
-            raise ValueError("names is empty")
+            raise ValueError("names is empty. Name a measured register, or leave names out.")
         for name in chosen:
             if name not in known:
-                raise ValueError(f"name does not exist: {name}. Measured registers: {list(known)}.")
+                raise ValueError(
+                    f"name does not exist: {name}. Choose a measured register: {list(known)}."
+                )
         if self.data.shape == ():
             return ProbabilityArray.concatenate_bits([known[name] for name in chosen])
         joined = np.empty(self.data.shape, dtype=object)
