@@ -281,6 +281,54 @@ def test_circuits_from_files(form: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def _of_everything() -> QuantumCircuit:
+    """Instructions that a QPY file keeps as they are, and a parameter in each kind of place."""
+    a, x = Parameter("a"), ParameterVector("x", 11)
+    circuit = QuantumCircuit(3, global_phase=a)
+    circuit.rx(a, 0)
+    circuit.append(library.PauliEvolutionGate(SparsePauliOp(["XX", "ZI"]), x[10] * a), [0, 2])
+    circuit.append(library.RYGate(x[2]).control(1, ctrl_state=0, annotated=True), [1, 2])
+    circuit.append(library.UCRYGate([0.1, 0.2]), [0, 1])
+    circuit.append(library.DiagonalGate([1, 1j]), [2])
+    circuit.rz(x[9].sin() + x[1] ** 2, 1)
+    return circuit
+
+
+# OpenQASM 3 with inputs, definitions of gates, and all four modifiers.
+MODIFIED = """
+OPENQASM 3.0;
+include "stdgates.inc";
+input float[64] given;
+qubit[3] q;
+gate turned(s) u, v { rx(s) u; ctrl @ ry(s * 2) u, v; negctrl @ x u, v; }
+turned(given) q[0], q[2];
+inv @ turned(given / 2) q[1], q[2];
+pow(2) @ sx q[0];
+"""
+
+
+@pytest.mark.parametrize("form", ["qpy", "qasm3"])
+def test_parameters_of_circuits_from_files(form: str) -> None:
+    if form == "qpy":
+        buffer = io.BytesIO()
+        qpy.dump(_of_everything(), buffer)
+        buffer.seek(0)
+        (circuit,) = qpy.load(buffer)
+    else:
+        circuit = qasm3.loads(MODIFIED)
+    case = Case(circuit, (), tuple(circuit.parameters))
+    none, weights = np.zeros((1, 0)), np.linspace(-0.9, 1.2, circuit.num_parameters)
+    evaluator = Evaluator(circuit, Expectation(OBSERVABLES), [], case.weights)
+
+    def expected(w: np.ndarray) -> np.ndarray:
+        return case.expectations(OBSERVABLES, none, w)[0]
+
+    np.testing.assert_allclose(evaluator.value(none, weights)[0], expected(weights), atol=1e-10)
+    _, found = evaluator.jacobian(none, weights)
+    assert found is not None
+    np.testing.assert_allclose(found[0], differences(expected, weights), atol=1e-7)
+
+
 def test_probabilities_of_an_entangled_start() -> None:
     """A start that is not a product, read through a permutation."""
     circuit = QuantumCircuit(2)
