@@ -2,7 +2,7 @@
 
 A gate's matrix is analytic in its angles, but <psi(p)|O|psi(p)> is not: it has conj(p) in it. Its
 continuation is f(p) = <psi(conj p)|O|psi(p)>, equal to it for real p. With a step i h the real part
-of f stays, and f'(p) = Im f(p + i h) / h + O(h^2): nothing cancels, so a step of 1e-6 is exact to
+of f stays, and f'(p) = Im f(p + i h) / h + O(h^2): nothing cancels, so a tiny step is exact to
 rounding where central differences keep half of the digits.
 
 Nothing here is shared with the package: gates are matrices, applied one after another.
@@ -42,8 +42,8 @@ from scipy.linalg import expm
 Complexes = NDArray[np.complexfloating]
 Values = Mapping[Parameter, complex]
 
-# Qiskit takes numbers with smaller imaginary parts for real ones.
-STEP = 1e-6
+# Qiskit takes a number for real if its imaginary part is not much larger than rounding.
+STEP = 1e-9
 
 I, X, Y, Z = np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1, -1])
 

@@ -155,7 +155,8 @@ def _library_circuit(random: Generator, angle: Draw) -> Gate:
 def random_case(seed: int, num_qubits: int = 3, num_gates: int = 12, *, exact: bool = True) -> Case:
     """A circuit with two inputs and three weights, in angles of every degree and kind.
 
-    Without ``exact``, it is one that Qiskit's transpiler takes.
+    Without ``exact``, it is one that Qiskit's transpiler takes, and keeps: it chooses other roots of
+    gates with an eigenvalue of -1.
     """
     random = np.random.default_rng(seed)
     x, w = ParameterVector("x", 2), ParameterVector("w", 3)
@@ -181,7 +182,7 @@ def random_case(seed: int, num_qubits: int = 3, num_gates: int = 12, *, exact: b
             gate = gate.control(1, ctrl_state=state, annotated=_has_parameters(gate))
         elif variant == 2:
             gate = gate.power(int(random.integers(-2, 4)), annotated=True)
-        elif variant == 3 and not _has_parameters(gate):
+        elif variant == 3 and exact and not _has_parameters(gate):
             gate = gate.power(float(random.uniform(-1, 2)), annotated=True)
         elif variant == 4:
             gate = gate.repeat(2)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from layer_form import final_amplitudes
+from layer_form import final_amplitudes, on_circuit
 from oracles import joined
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
@@ -144,5 +144,5 @@ def test_hundreds_of_gates_lower_at_once() -> None:
     assert seconds < 5
     check(built.program)
     values = joined(np.full(2, 0.3), np.full(3, 0.4))
-    found = final_amplitudes(built.program, values)
+    found = on_circuit(built, values)
     np.testing.assert_allclose(found, case.states(values[:2], values[2:]), atol=1e-10)
