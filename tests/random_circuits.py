@@ -155,8 +155,8 @@ def _library_circuit(random: Generator, angle: Draw) -> Gate:
 def random_case(seed: int, num_qubits: int = 3, num_gates: int = 12, *, exact: bool = True) -> Case:
     """A circuit with two inputs and three weights, in angles of every degree and kind.
 
-    Without ``exact``, it is one that Qiskit's transpiler takes, and keeps: it chooses other roots of
-    gates with an eigenvalue of -1.
+    Without ``exact``, it is one that Qiskit's transpiler takes, without roots of gates, of
+    which it may choose others.
     """
     random = np.random.default_rng(seed)
     x, w = ParameterVector("x", 2), ParameterVector("w", 3)
