@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
-from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit import Parameter
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.primitives import BitArray, StatevectorEstimator, StatevectorSampler
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp, Statevector
@@ -20,8 +20,6 @@ from qiskit_machine_learning.state_fidelities import ComputeUncompute
 from scipy.optimize import minimize
 
 import jaxqnn
-from jaxqnn.primitives.keys import circuit_key
-from jaxqnn.primitives.rows import group_circuits
 
 ATOL = 1e-10
 
@@ -372,39 +370,3 @@ def measured_all_bound() -> QuantumCircuit:
 def close(ours: dict[str, float], theirs: dict[str, float]) -> None:
     for outcome in ours.keys() | theirs.keys():
         assert ours.get(outcome, 0.0) == pytest.approx(theirs.get(outcome, 0.0), abs=ATOL)
-
-
-class TestEqualCircuits:
-    def test_are_grouped_though_built_apart(self) -> None:
-        circuits = [ansatz(), ansatz(3), ansatz(), measured_all(), ansatz(3)]
-        assert [group.members for group in group_circuits(circuits)] == [[0, 2], [1, 4], [3]]
-
-    def test_are_equal_by_what_they_compute(self) -> None:
-        angles = ParameterVector("t", 2)
-
-        def build(*, flip: bool = False, scale: float = 2.0) -> QuantumCircuit:
-            inner = QuantumCircuit(2, name="inner")
-            inner.rx(angles[0], 0)
-            inner.cx(0, 1, ctrl_state=0 if flip else 1)
-            circuit = QuantumCircuit(3)
-            circuit.append(inner.to_gate(), [2, 0])
-            circuit.append(inner.to_gate().control(1), [0, 1, 2])
-            circuit.unitary(np.diag([1, 1j]), [1])
-            circuit.ry(scale * angles[1] + angles[0] ** 2, 1)
-            return circuit
-
-        assert circuit_key(build()) == circuit_key(build())
-        assert circuit_key(build()) != circuit_key(build(flip=True))
-        assert circuit_key(build()) != circuit_key(build(scale=2.0 + 1e-12))
-
-    def test_a_changed_circuit_is_another_one(self) -> None:
-        circuit = ansatz()
-        estimator = jaxqnn.JaxEstimator()
-        for change in (lambda: None, lambda: circuit.x(0), lambda: circuit.data.pop(0)):
-            change()
-            pub = (circuit, "ZI", points(circuit.num_parameters))
-            np.testing.assert_allclose(
-                estimator.run([pub]).result()[0].data.evs,
-                StatevectorEstimator().run([pub]).result()[0].data.evs,
-                atol=ATOL,
-            )
