@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.primitives import BaseEstimatorV2, DataBin, PrimitiveJob, PrimitiveResult, PubResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPubLike
+from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.providers import Options
-from qiskit.quantum_info import Operator, SparsePauliOp
+from qiskit.quantum_info import Operator, SparseObservable, SparsePauliOp
 
 from jaxqnn.primitives.requests import Requests
 from jaxqnn.primitives.rows import group_circuits
@@ -155,10 +156,19 @@ def _requests(pub: EstimatorPub) -> tuple[NDArray[np.float64], list[SparsePauliO
     bindings = pub.parameter_values
     table = bindings.as_array(pub.circuit.parameters)
     rows = np.broadcast_to(table, (*pub.shape, table.shape[-1])).reshape(pub.size, -1)
-    sparse = pub.observables.sparse_observables_array()
-    paulis: dict[int, SparsePauliOp] = {
-        id(observable): SparsePauliOp.from_sparse_observable(observable)
-        for observable in sparse.ravel()
-    }
-    observables = np.broadcast_to(sparse, pub.shape).ravel()
+    given = _entries(pub.observables)
+    paulis = {id(observable): _as_sum(observable) for observable in given.ravel()}
+    observables = np.broadcast_to(given, pub.shape).ravel()
     return rows, [paulis[id(observable)] for observable in observables]
+
+
+def _entries(observables: ObservablesArray) -> NDArray[Any]:
+    if hasattr(observables, "sparse_observables_array"):
+        return observables.sparse_observables_array()
+    return np.asarray(observables)  # Qiskit 2.0 keeps dictionaries of Pauli strings
+
+
+def _as_sum(observable: SparseObservable | Mapping[str, float]) -> SparsePauliOp:
+    if isinstance(observable, SparseObservable):
+        return SparsePauliOp.from_sparse_observable(observable)
+    return SparsePauliOp([*observable], [*observable.values()])
