@@ -12,6 +12,7 @@ import qiskit.circuit.library as library
 from layer_form import on_circuit
 from qiskit.circuit import Gate, QuantumCircuit
 from qiskit.circuit.annotated_operation import AnnotatedOperation
+from qiskit.circuit.library.data_preparation.state_preparation import UniformSuperpositionGate
 from qiskit.quantum_info import (
     Clifford,
     Operator,
@@ -133,7 +134,7 @@ LIBRARY: dict[str, Callable[[], Any]] = {
     "multiplier": lambda: library.MultiplierGate(2),
     "comparator": lambda: library.IntegerComparatorGate(3, 5),
     "Pauli rotations": lambda: library.PolynomialPauliRotationsGate(3, [0.1, 0.2, 0.3]),
-    "uniform superposition": lambda: library.UniformSuperpositionGate(5, 3),
+    "uniform superposition": lambda: UniformSuperpositionGate(5, 3),
     "oracle": lambda: library.PhaseOracleGate("a & (b | ~c)"),
     "quantum volume": lambda: library.quantum_volume(4, 3, seed=1).to_gate(),
     "IQP": lambda: library.random_iqp(4, seed=2).to_gate(),

@@ -10,7 +10,7 @@ from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.primitives import BitArray, StatevectorEstimator, StatevectorSampler
-from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp, Statevector
+from qiskit.quantum_info import Operator, Pauli, SparsePauliOp, Statevector
 from qiskit_machine_learning.algorithms import VQC
 from qiskit_machine_learning.kernels import FidelityQuantumKernel
 from qiskit_machine_learning.optimizers import COBYLA
@@ -130,7 +130,7 @@ class TestEstimator:
 
     def test_projectors(self) -> None:
         circuit, values = ansatz(), points(4)
-        pub = (circuit, SparseObservable("0+"), values)
+        pub = (circuit, "0+", values)
         state = Statevector(circuit.assign_parameters(values)).evolve(
             QuantumCircuit(1).compose(_hadamard()), [0]
         )

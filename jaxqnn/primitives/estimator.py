@@ -165,10 +165,10 @@ def _requests(pub: EstimatorPub) -> tuple[NDArray[np.float64], list[SparsePauliO
 def _entries(observables: ObservablesArray) -> NDArray[Any]:
     if hasattr(observables, "sparse_observables_array"):
         return observables.sparse_observables_array()
-    return np.asarray(observables)  # Qiskit 2.0 keeps dictionaries of Pauli strings
+    return np.asarray(observables)  # Qiskit 2.0 keeps dictionaries of labels
 
 
 def _as_sum(observable: SparseObservable | Mapping[str, float]) -> SparsePauliOp:
-    if isinstance(observable, SparseObservable):
-        return SparsePauliOp.from_sparse_observable(observable)
-    return SparsePauliOp([*observable], [*observable.values()])
+    if not isinstance(observable, SparseObservable):
+        observable = SparseObservable.from_list([*observable.items()])
+    return SparsePauliOp.from_sparse_observable(observable)
