@@ -8,6 +8,7 @@ so that memory stays bounded and every core has work.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -125,7 +126,7 @@ class Evaluator:
             if directions is not None:
                 found = self._along(rows.columns, *directions)
             else:
-                found = self._compiled.jacobian(*rows.columns, inputs_count=counts)
+                found = self._compiled.jacobian(*rows.columns, inputs_count=counts, **rows.keywords)
             return found if self._atoms is None else self._atoms.pull_each(rows.inputs, w, *found)
 
         states = self.num_outputs if directions is None else kernels.TANGENTS_AT_ONCE
@@ -144,7 +145,7 @@ class Evaluator:
 
         def run(rows: _Rows) -> tuple[jax.Array, ...]:
             # Samples added as padding have no cotangent, so they add nothing to the weights'.
-            _, *found = self._compiled.vjp(*rows.columns, rows.piece.cut(ct))
+            _, *found = self._compiled.vjp(*rows.columns, rows.piece.cut(ct), **rows.keywords)
             if self._atoms is not None:
                 found = self._atoms.pull_sum(rows.inputs, w, *found)
             return found[0], found[1][None]
@@ -198,6 +199,7 @@ class Evaluator:
         """Runs a task over the pieces of a batch and joins what it returns."""
         pieces = self.plan(x.shape[0], num_cotangents)
         self._check(pieces, num_cotangents)
+        keywords = {"history": pieces.history} if self.mesh is None else {}
 
         def run(piece: Piece) -> tuple[Floats, ...]:
             with jax.enable_x64(self.precision == "double"), jax.default_device(self.device):
@@ -205,10 +207,12 @@ class Evaluator:
                 if self.model.program.amplitudes:
                     # A padded row of zeros has no norm; its NaN would reach sums over the batch.
                     inputs[piece.stop - piece.start :] = x[piece.stop - 1 : piece.stop]
-                found = task(_Rows(piece, inputs, self._columns(inputs, w)))
+                found = task(_Rows(piece, inputs, self._columns(inputs, w), keywords))
                 return tuple(np.asarray(part) for part in found)
 
         joined = over_pieces(run, pieces)
+        if self.model.program.atoms:
+            _warn_of_singular_angles(x, w, joined)
         if self.model.program.amplitudes:
             _refuse_zero_vectors(x, w, joined)
         return joined
@@ -303,6 +307,29 @@ class _Compiled(NamedTuple):
     tangents: Callable[..., jax.Array] | None  # None on a mesh, whose kernels run in reverse only
 
 
+def _warn_of_singular_angles(x: Floats, w: Floats, outputs: Sequence[Floats]) -> None:
+    """Says at which sample an expression has no real value; the outputs there are NaN, as NumPy's.
+
+    Polynomials of finite parameters are finite, so it can be no other angle.
+    """
+    if not (np.all(np.isfinite(x)) and np.all(np.isfinite(w))):
+        return
+    for part in outputs:
+        if np.any(np.isnan(part)):
+            rows = np.flatnonzero(np.isnan(part).any(axis=tuple(range(1, part.ndim))))
+            where = (
+                f"sample {rows[0]} of the batch" if part.shape[0] == x.shape[0] else "the weights"
+            )
+            warnings.warn(
+                "An expression of the circuit's parameters has no real value or derivative at "
+                f"{where} (a logarithm or root of a negative number, a division by zero), so "
+                "results are NaN.",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+            return
+
+
 def _refuse_zero_vectors(x: Floats, w: Floats, outputs: Sequence[Floats]) -> None:
     """Amplitudes are divided by their norm, so a vector of zeros, and only it, gives NaN."""
     if not (np.all(np.isfinite(x)) and np.all(np.isfinite(w))):
@@ -318,11 +345,12 @@ def _refuse_zero_vectors(x: Floats, w: Floats, outputs: Sequence[Floats]) -> Non
 
 @dataclass(frozen=True)
 class _Rows:
-    """One piece of a batch: its inputs as given, and as the engine's columns."""
+    """One piece of a batch: its inputs as given and as the engine's columns, and how to run it."""
 
     piece: Piece
     inputs: Floats
     columns: _Columns
+    keywords: dict[str, int]
 
 
 class _Atoms:

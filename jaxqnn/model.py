@@ -93,8 +93,8 @@ class Model:
         if n <= _TABULATED_AT_ONCE:
             tables = self.tables
             fixed += sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(tables))
-            matrices = itemsize * (tables.map_high.shape[0] << 2 * tables.block_qubits)
-            fixed += matrices * (2 if num_cotangents else 1)
+            entries = sum(1 << 2 * size for size in tables.group_sizes)
+            fixed += 2 * itemsize * tables.map_high.shape[0] * entries
             angles = tables.sample_masks.size + n + self.padded_sizes[0]
         return Footprint(
             num_qubits=n - (devices.bit_length() - 1),

@@ -132,7 +132,9 @@ def test_a_foreign_parameter_is_named() -> None:
 def test_a_singular_point_is_no_number_as_in_numpy() -> None:
     circuit = QuantumCircuit(1)
     circuit.ry(X.log(), 0)
-    found = Evaluator(circuit, Expectation(), [X], []).value([[0.0], [-1.0], [1.0]], [])
+    evaluator = Evaluator(circuit, Expectation(), [X], [])
+    with pytest.warns(RuntimeWarning, match="no real value or derivative at sample 0"):
+        found = evaluator.value([[0.0], [-1.0], [1.0]], [])
     np.testing.assert_allclose(found[:, 0], [np.nan, np.nan, 1.0], atol=1e-15)
 
 

@@ -117,7 +117,7 @@ def test_frames_stay_dual(seed: int) -> None:
     for _ in range(6):
         vector = int(random.integers(1, 64))
         functional = next(f for f in random.permutation(64).tolist() if parity(f & vector))
-        following = frame.with_leading([(vector, functional)])
+        following = frame.with_bits([5], [(vector, functional)])
         for i, row in enumerate(following.rows):
             for j, column in enumerate(following.columns):
                 assert parity(row & column) == (i == j)

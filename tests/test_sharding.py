@@ -110,7 +110,7 @@ def test_amplitudes_move_about_once_in_a_repetition() -> None:
         ansatz = real_amplitudes(16, reps=reps)
         program = build(ansatz, [], list(ansatz.parameters)).program
         placement = place(program, 3)
-        assert len(program.layers) > 3 * reps
+        assert len(placement.program.layers) > 3 * reps
         assert placement.num_exchanges <= 2 * reps
 
 

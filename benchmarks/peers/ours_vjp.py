@@ -28,6 +28,7 @@ def loss_gradient(problem: Problem, qnn: jaxqnn.EstimatorQNN | jaxqnn.SamplerQNN
     def step(inputs: np.ndarray, weights: np.ndarray) -> tuple[None, np.ndarray]:
         output, pullback = qnn.vjp(inputs, weights)
         _, weight_cotangent = pullback(2 / len(inputs) * (np.asarray(output) - targets))
+        assert weight_cotangent is not None  # every problem has weights
         return None, weight_cotangent
 
     return step

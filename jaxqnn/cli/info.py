@@ -62,7 +62,7 @@ def describe(circuit: QuantumCircuit, batch: int) -> CircuitInfo:
         parameters=tuple(parameter.name for parameter in parameters),
         active_qubits=program.num_qubits,
         layers=len(program.layers),
-        rotation_qubits=program.block_qubits,
+        rotation_qubits=len(program.rotated.positions),
         phases=sum(len(layer.phases) for layer in program.layers),
         state_bytes=cost.state_bytes,
         peak_bytes=cost.peak_bytes,

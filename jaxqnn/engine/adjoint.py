@@ -1,10 +1,12 @@
-"""The reverse sweep: cotangents of all angles, keeping two states whatever the depth.
+"""The reverse sweep: cotangents of all angles, keeping few states whatever the depth.
 
 The derivation is in ``adjoint.md`` beside this file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,27 +15,32 @@ import numpy as np
 from jax import lax
 
 from jaxqnn.engine.angles import Angles
-from jaxqnn.engine.evolve import apply_leading, given_state, phase_angle, phase_kinds
+from jaxqnn.engine.evolve import (
+    FEW_LABELS,
+    apply_phases,
+    apply_rotations,
+    given_state,
+    group_rotations,
+    layer_phase,
+    phase_kinds,
+    when,
+)
 from jaxqnn.engine.layers import (
+    Rotations,
     chunk_cotangent,
     half_signs,
     label_index,
     product_state,
     relabel,
-    rotation_matrices,
     turn,
 )
 from jaxqnn.program.tables import Tables, high_bits
-
-# Up to this many samples, rotation cotangents are correlations by one matrix product each; for
-# more, XLA's CPU backend takes longer to rearrange the state than to multiply and add its columns.
-_FEW_SAMPLES = 8
 
 
 def adjoint(
     tables: Tables,
     angles: Angles,
-    state: jax.Array,
+    kept: jax.Array,
     cotangents: jax.Array,
     *,
     per_sample: bool,
@@ -44,8 +51,8 @@ def adjoint(
     Args:
         tables: The program.
         angles: Its angles.
-        state: The final state, (2^n, 2, B).
-        cotangents: (2^n, 2, m, B), one for each of m outputs: the gradient of the output by real
+        kept: The final state and earlier ones, (1 + H, B, 2, 2^n), see ``evolve_keeping``.
+        cotangents: (B, m, 2, 2^n), one for each of m outputs: the gradient of the output by real
             and imaginary part of each amplitude.
         per_sample: True for the Jacobian, which keeps the batch axis of every angle. False for a
             VJP, where cotangents of shared angles are summed over the batch.
@@ -53,144 +60,215 @@ def adjoint(
 
     Returns:
         The cotangents of the angles, each with axes (..., m, B) after its own (shared ones (..., m,
-        1) if not per_sample), and that of the start, (2^n, 2, m, B).
+        1) if not per_sample), and that of the start, (B, m, 2, 2^n).
     """
-    # Inverse rotations by their angles: XLA multiplies by a transposed matrix far more slowly.
-    matrices = rotation_matrices(-angles.rotations)
+    groups = tuple(group.swapped() for group in group_rotations(tables, angles))
+    history = kept.shape[0] - 1
+    first_kept = jnp.maximum(tables.num_layers - history, 0) if history else tables.num_layers
+
+    def back(l: jax.Array, state: jax.Array) -> jax.Array:
+        return relabel(state, label_index(tables.inverse_high[l], tables.inverse_low[l]))
+
+    def point(l: jax.Array, state: jax.Array) -> jax.Array:
+        """The state between the phases and the rotations of layer l."""
+        if not history:
+            return state
+        return lax.cond(l >= first_kept, lambda: kept[1 + l % history], lambda: state)
+
+    def undo_state(l: jax.Array, state: jax.Array) -> jax.Array:
+        """From that point to the same point before the rotations of the layer before."""
+        state = back(l, apply_phases(tables, angles, l, point(l, state), inverse=True))
+        return apply_rotations(tables, groups, l - 1, state, inverse=True)
 
     def layer(i: jax.Array, sweep: Sweep) -> Sweep:
         l = tables.num_layers - 1 - i
-        index = label_index(tables.inverse_high[l], tables.inverse_low[l])
-        return undo_layer(
+        sweep = undo_layer(
             tables,
             angles,
-            matrices,
+            groups,
             l,
             sweep,
-            index,
+            partial(point, l),
             per_sample=per_sample,
             inputs_count=inputs_count,
         )
+        if history:
+            undoes = ((l > 0) & (l <= first_kept)).astype(jnp.int32)
+            state = when(undoes, l, undo_state, sweep.state)
+        else:
+            # Once too often, before layer 0; nothing reads it.
+            state = undo_state(l, sweep.state)
+        return sweep._replace(cotangents=back(l, sweep.cotangents), state=state)
 
+    state = kept[0]
+    if not history:
+        last = jnp.maximum(tables.num_layers - 1, 0)
+        state = apply_rotations(tables, groups, last, state, inverse=True)
     sweep = lax.fori_loop(
         0, tables.num_layers, layer, begin(angles, state, cotangents, per_sample=per_sample)
     )
-    at_start = sweep.both[:, :, 1:]
-    of_start = _start_cotangents(angles, at_start)
-    return Angles(sweep.rotations, sweep.shared, sweep.sample, *of_start), at_start
+    rotations, shared, sample = sweep.found()
+    start, amplitudes = _start_cotangents(angles, sweep.cotangents)
+    return Angles(rotations, shared, sample, start, amplitudes), sweep.cotangents
 
 
 class Sweep(NamedTuple):
     """What the reverse sweep carries from layer to layer.
 
     Attributes:
-        both: (2^n, 2, 1 + m, B); column 0 is the state, undone step by step beside its cotangents.
-        rotations: (L, k, m, B or 1), cotangents found so far, as are the next two.
-        shared: (C, K, m, B or 1).
-        sample: (C', K, m, B).
+        state: (B, 2, 2^n), undone step by step unless it was kept.
+        cotangents: (B, m, 2, 2^n), its cotangents.
+        rotations: (L, B or 1, m, r), cotangents found so far, as are the next two.
+        shared: (C, B or 1, m, K).
+        sample: (C', B, m, K).
     """
 
-    both: jax.Array
+    state: jax.Array
+    cotangents: jax.Array
     rotations: jax.Array
     shared: jax.Array
     sample: jax.Array
 
+    def found(self) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """The cotangents in the order of ``Angles``, with axes (m, B) last."""
+        rotations, shared, sample = (
+            jnp.transpose(part, (0, 3, 2, 1)) for part in (self.rotations, self.shared, self.sample)
+        )
+        return rotations, shared, sample
+
 
 def begin(angles: Angles, state: jax.Array, cotangents: jax.Array, *, per_sample: bool) -> Sweep:
     """The sweep before its first layer."""
-    outputs, batch = cotangents.shape[2:]
-    kept = (outputs, batch if per_sample else 1)
+    batch, outputs = cotangents.shape[:2]
+    rows = (batch if per_sample else 1, outputs)
+    (length, count), (chunks, width) = angles.rotations.shape, angles.shared.shape
     return Sweep(
-        jnp.concatenate([state[:, :, None, :], cotangents], axis=2),
-        jnp.zeros((*angles.rotations.shape, *kept), state.dtype),
-        jnp.zeros((*angles.shared.shape, *kept), state.dtype),
-        jnp.zeros((*angles.sample.shape[:2], outputs, batch), state.dtype),
+        state,
+        cotangents,
+        jnp.zeros((length, *rows, count), state.dtype),
+        jnp.zeros((chunks, *rows, width), state.dtype),
+        jnp.zeros((angles.sample.shape[0], batch, outputs, angles.sample.shape[2]), state.dtype),
     )
 
 
 def undo_layer(
     tables: Tables,
     angles: Angles,
-    matrices: jax.Array,
+    groups: tuple[Rotations, ...],
     l: jax.Array,
     sweep: Sweep,
-    index: jax.Array,
+    point: Callable[[jax.Array], jax.Array],
     *,
     per_sample: bool,
     inputs_count: bool,
 ) -> Sweep:
-    """Undoes layer l, whose inverse label map is ``index``, and notes its cotangents."""
-    rotations = lax.fori_loop(
-        l,
-        l + tables.trainable[l],
-        lambda l, out: out.at[l].set(
-            rotation_cotangent(sweep.both, angles.rotations.shape[1], per_sample=per_sample)
-        ),
-        sweep.rotations,
-    )
-    sweep = sweep._replace(
-        both=apply_leading(tables, matrices, l, sweep.both, inverse=True), rotations=rotations
-    )
-    # One loop of zero or one turn for each kind of phase, see ``apply_phases``. Reading the
-    # cotangents and undoing the turn in the same loop spares a copy of the state.
-    shared_only, has_sample = phase_kinds(tables, l)
-    for runs, of_samples in ((shared_only, False), (has_sample, True)):
-        sweep = lax.fori_loop(
-            l,
-            l + runs,
-            lambda i, sweep, of_samples=of_samples: _undo_phases(
-                tables,
-                angles,
-                i,
-                sweep,
-                of_samples=of_samples,
-                per_sample=per_sample,
-                inputs_count=inputs_count,
-            ),
-            sweep,
-        )
-    return sweep._replace(both=relabel(sweep.both, index))
+    """Undoes layer l on the cotangents, but for its label map, and notes the angles' cotangents.
 
-
-def rotation_cotangent(both: jax.Array, num_bits: int, *, per_sample: bool) -> jax.Array:
-    """Cotangents of the leading bits' rotation angles, (k, m, B), or (k, m, 1) summed.
-
-    With RY(t) = exp(t/2 J) and J = [[0, -1], [1, 0]] on one bit, after the rotation:
-    1/2 <lambda, J psi> = 1/2 sum (lambda_1 psi_0 - lambda_0 psi_1).
+    Args:
+        tables: The program.
+        angles: Its angles.
+        groups: The matrices that undo rotations.
+        l: The layer.
+        sweep: The sweep after the layer.
+        point: From the sweep's state to that between the layer's phases and its rotations.
+        per_sample: See ``adjoint``.
+        inputs_count: See ``adjoint``.
     """
-    state, cotangents = both[:, :, :1], both[:, :, 1:]
-    outputs, batch = cotangents.shape[2:]
+    lam = apply_rotations(tables, groups, l, sweep.cotangents, inverse=True)
+
+    def of_rotations(lam: jax.Array, state: jax.Array) -> jax.Array:
+        return rotation_cotangents(point(state), lam, tables.group_sizes, per_sample=per_sample)
+
+    def phases(l: jax.Array, sweep: Sweep, *, of_samples: bool) -> Sweep:
+        return _undo_phases(
+            tables,
+            angles,
+            l,
+            sweep,
+            point(sweep.state),
+            of_samples=of_samples,
+            per_sample=per_sample,
+            inputs_count=inputs_count,
+        )
+
+    found = _if(jnp.any(tables.trainable[l] > 0), of_rotations, lam, sweep.state)
+    sweep = sweep._replace(cotangents=lam, rotations=sweep.rotations.at[l].set(found))
+    # Reading the cotangents and undoing the turn in the same loop spares a copy of the state.
+    for runs, of_samples in zip(phase_kinds(tables, l), (False, True), strict=True):
+        sweep = when(runs, l, partial(phases, of_samples=of_samples), sweep)
+    return sweep
+
+
+def _if(wanted: jax.Array, function: Callable[..., jax.Array], *operands: jax.Array) -> jax.Array:
+    """A function's value if it is wanted, else zeros; small operands are not worth the question."""
+    if operands[0].shape[-1] <= FEW_LABELS:
+        return function(*operands)
+    shape = jax.eval_shape(function, *operands)
+    return lax.cond(wanted, function, lambda *_: jnp.zeros(shape.shape, shape.dtype), *operands)
+
+
+def rotation_cotangents(
+    state: jax.Array, cotangents: jax.Array, group_sizes: tuple[int, ...], *, per_sample: bool
+) -> jax.Array:
+    """Cotangents of a layer's rotation angles, (B, m, r), or (1, m, r) summed.
+
+    With RY(t) = exp(t/2 J) and J = [[0, -1], [1, 0]] on one bit: 1/2 <lambda, J psi>, before the
+    rotations or after them, for J commutes with them.
+    """
+    if group_sizes == (state.shape[-1].bit_length() - 1,) and state.shape[-1] <= FEW_LABELS:
+        found = _of_whole_label(state, cotangents, group_sizes[0])
+    else:
+        found = jnp.concatenate(
+            [
+                _of_group(state, cotangents, size, trailing=group == 1)
+                for group, size in enumerate(group_sizes)
+            ],
+            axis=2,
+        )
+    return 0.5 * (found if per_sample else jnp.sum(found, axis=0, keepdims=True))
+
+
+def _of_whole_label(state: jax.Array, cotangents: jax.Array, num_bits: int) -> jax.Array:
+    """<lambda, J psi> of every bit of a short label: here correlations are larger than states."""
+    # J is a permutation with signs: (J psi)[x] = s[x] psi[x with one bit flipped].
+    generators = _generators(num_bits)
+    flipped = np.argmax(np.abs(generators), axis=2)
+    signs = jnp.asarray(np.sum(generators, axis=2), state.dtype)
+    terms = cotangents[:, :, :, None, :] * (signs * state[..., flipped])[:, None]
+    # A product with ones: XLA's CPU backend sums rows slowly.
+    ones = jnp.ones((terms.shape[-1],), state.dtype)
+    rows = jnp.dot(terms.reshape(-1, ones.size), ones, precision=lax.Precision.HIGHEST)
+    return jnp.sum(rows.reshape(*terms.shape[:-1]), axis=2)
+
+
+def _of_group(
+    state: jax.Array, cotangents: jax.Array, num_bits: int, *, trailing: bool
+) -> jax.Array:
+    """<lambda, J psi> of a group's bits from their correlations.
+
+    C_ij = sum lambda_i psi_j over all other labels, and <lambda, J psi> = sum_ij J_ij C_ij.
+    """
+    batch, outputs, parts, labels = cotangents.shape
     size = 1 << num_bits
-    # An exported function's batch may be a symbol, which has no order.
-    few = isinstance(batch, int) and batch <= _FEW_SAMPLES
-    if outputs == 1 and (few or not per_sample):
-        # Summed over all else, the correlations of the leading bits are a matrix product.
-        kept = (batch, 1) if per_sample else (1, batch)
-        correlation = jnp.einsum(
-            "imbs,jmbs->bij",
-            cotangents.reshape(size, -1, *kept),
-            state.reshape(size, -1, *kept),
-            precision=lax.Precision.HIGHEST,
-        )
-        generators = jnp.asarray(_generators(num_bits), both.dtype)
-        return 0.5 * jnp.einsum("kij,bij->kb", generators, correlation)[:, None, :]
-    ones = jnp.ones((state.shape[0],), both.dtype)
-    found = []
-    for bit in range(num_bits):
-        shape = (1 << bit, 2, -1, 2)
-        psi = state.reshape(*shape, 1, batch)
-        lam = cotangents.reshape(*shape, outputs, batch)
-        terms = lam[:, 1] * psi[:, 0] - lam[:, 0] * psi[:, 1]
-        # A product with ones: XLA's CPU backend sums rows slowly (three times as long).
-        found.append(
-            jnp.dot(ones, terms.reshape(state.shape[0], -1), precision=lax.Precision.HIGHEST)
-        )
-    cotangent = 0.5 * jnp.stack(found).reshape(num_bits, outputs, batch)
-    return cotangent if per_sample else jnp.sum(cotangent, axis=2, keepdims=True)
+    shape, over = ((size, labels // size), 2)
+    if trailing or labels == size:
+        shape, over = (parts * labels // size, size), 1
+    correlation = lax.dot_general(
+        cotangents.reshape(-1, *shape),
+        jnp.broadcast_to(state[:, None], cotangents.shape).reshape(-1, *shape),
+        (((over,), (over,)), ((0,), (0,))),
+        precision=lax.Precision.HIGHEST,
+    )
+    found = jnp.dot(
+        correlation.reshape(-1, size * size),
+        jnp.asarray(_generators(num_bits).reshape(num_bits, -1).T, state.dtype),
+        precision=lax.Precision.HIGHEST,
+    )
+    return jnp.sum(found.reshape(batch, outputs, -1, num_bits), axis=2)
 
 
 def _generators(num_bits: int) -> np.ndarray:
-    """J on each leading bit, most significant first: (k, 2^k, 2^k)."""
+    """J on each bit of a group, most significant first: (k, 2^k, 2^k)."""
     single = np.array([[0.0, -1.0], [1.0, 0.0]])
     return np.stack(
         [
@@ -205,24 +283,23 @@ def _undo_phases(
     angles: Angles,
     l: jax.Array,
     sweep: Sweep,
+    psi: jax.Array,
     *,
     of_samples: bool,
     per_sample: bool,
     inputs_count: bool,
 ) -> Sweep:
-    """Notes the cotangents of layer l's phases, and undoes them.
+    """Notes the cotangents of layer l's phases, and undoes them on the states' cotangents.
 
     A turn of psi[x] by d phi adds i psi d phi, so phi[x] has the cotangent Im(conj(psi) lambda).
     """
-    num_qubits = angles.start.shape[0]
-    both, shared, sample = sweep.both, sweep.shared, sweep.sample
-    outputs, batch = both.shape[2] - 1, both.shape[3]
-    psi, lam = both[:, :, :1], both[:, :, 1:]
-    labels = (lam[:, 1] * psi[:, 0] - lam[:, 0] * psi[:, 1]).reshape(-1, outputs * batch)
+    num_qubits = tables.num_qubits
+    lam, shared, sample = sweep.cotangents, sweep.shared, sweep.sample
+    labels = lam[:, :, 1] * psi[:, None, 0] - lam[:, :, 0] * psi[:, None, 1]
 
     def write(c: jax.Array, out: jax.Array, masks: jax.Array, labels: jax.Array) -> jax.Array:
         signs = half_signs(masks[c], num_qubits, high_bits(num_qubits), out.dtype)
-        return out.at[c].set(chunk_cotangent(signs, labels).reshape(out.shape[1:]))
+        return out.at[c].set(chunk_cotangent(signs, labels))
 
     if of_samples and inputs_count:
         sample = lax.fori_loop(
@@ -231,17 +308,15 @@ def _undo_phases(
             lambda c, out: write(c, out, tables.sample_masks, labels),
             sample,
         )
-    summed = labels
-    if not per_sample:
-        summed = jnp.sum(labels.reshape(-1, outputs, batch), axis=2)
+    summed = labels if per_sample else jnp.sum(labels, axis=0, keepdims=True)
     shared = lax.fori_loop(
         tables.shared_range[l],
         tables.shared_range[l + 1],
         lambda c, out: write(c, out, tables.shared_masks, summed),
         shared,
     )
-    angle = phase_angle(tables, angles, l, per_sample=of_samples)
-    return Sweep(turn(both, -angle), sweep.rotations, shared, sample)
+    lam = turn(lam, layer_phase(tables, angles, l, per_sample=of_samples).conjugate())
+    return sweep._replace(cotangents=lam, shared=shared, sample=sample)
 
 
 def _start_cotangents(angles: Angles, at_start: jax.Array) -> tuple[jax.Array, jax.Array | None]:
@@ -250,7 +325,7 @@ def _start_cotangents(angles: Angles, at_start: jax.Array) -> tuple[jax.Array, j
         # The product is real, so only real parts count.
         _, pull = jax.vjp(product_state, angles.start)
         pulled = jax.vmap(lambda cotangent: pull(cotangent)[0], in_axes=1, out_axes=1)
-        return pulled(at_start[:, 0]), None
+        return pulled(at_start[:, :, 0]), None
     _, pull_both = jax.vjp(given_state, angles.start, angles.amplitudes)
-    of_start, of_amplitudes = jax.vmap(pull_both, in_axes=2, out_axes=1)(at_start)
+    of_start, of_amplitudes = jax.vmap(pull_both, in_axes=1, out_axes=1)(at_start)
     return of_start, of_amplitudes

@@ -12,12 +12,12 @@ from jaxqnn.program.tables import Array, MonomialTable, Tables, TermTable
 
 
 class Angles(NamedTuple):
-    """Every angle of a program, or a cotangent of each with one more axis.
+    """Every angle of a program; or, with axes (m, B) after an angle's own, a cotangent of each.
 
     Attributes:
-        rotations: (L, k), of the leading bits, most significant first.
+        rotations: (L, r), in the order of the program's rotated bits.
         shared: (C, K), phases shared by the batch.
-        sample: (C', K, B), phases that differ from sample to sample.
+        sample: (C', B, K), phases that differ from sample to sample.
         start: (n, B), of bit 0, 1, ...
         amplitudes: (2^(m+1), B), what the m lowest bits start from instead, up to its norm: real
             parts, then imaginary parts; None if all bits start by ``start``.
@@ -32,21 +32,25 @@ class Angles(NamedTuple):
 
 def evaluate(tables: Tables, inputs: jax.Array, weights: jax.Array) -> Angles:
     """All angles from inputs (P, B) and weights (W,)."""
-    block_qubits = tables.block_qubits
     shared = _from_terms(tables.shared, _with_one(weights[:, None]))[:, 0]
     columns = _sample_columns(tables, inputs, weights)
     sample = _from_monomials(tables.sample, columns)
-    num_rotations = tables.map_high.shape[0] * block_qubits
+    length, count = tables.map_high.shape[0], sum(tables.group_sizes)
+    num_rotations = length * count
     num_phases = tables.sample_masks.size
     # Phases and half angles have period 4 pi; small arguments keep their sums exact.
     period = 4 * jnp.pi
     return Angles(
-        shared[:num_rotations].reshape(-1, block_qubits),
+        shared[:num_rotations].reshape(length, count),
         lax.rem(shared[num_rotations:], jnp.asarray(period, shared.dtype)).reshape(
             tables.shared_masks.shape
         ),
-        lax.rem(sample[:num_phases], jnp.asarray(period, sample.dtype)).reshape(
-            *tables.sample_masks.shape, -1
+        jnp.swapaxes(
+            lax.rem(sample[:num_phases], jnp.asarray(period, sample.dtype)).reshape(
+                *tables.sample_masks.shape, -1
+            ),
+            1,
+            2,
         ),
         sample[num_phases:],
         None if tables.amplitudes is None else _from_terms(tables.amplitudes, columns),

@@ -4,7 +4,7 @@ The core function works on *ensembles*: inputs (E', G, B, P) and weights (E, W) 
 (E, G, B, m), where E is an axis of weight vectors (E' is E, or 1 when all share their inputs), G of
 groups whose weight cotangents are kept apart, and B of samples.  Every ``vmap`` is merged into one
 of these axes by a batching rule, so that it reaches the batched engine to any depth; the states
-that the forward sweep leaves for the reverse one are (E, 2^n, 2, G B).
+that the forward sweep leaves for the reverse one are (E, G B, 2, 2^n).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _forward(
 
     def one(inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
         state = _final_state(tables, inputs.reshape(-1, inputs.shape[-1]), weights)
-        outputs = _outputs(measurement, state).T
+        outputs = _outputs(measurement, state)
         return outputs.reshape(*inputs.shape[:-1], -1), state
 
     def plain(inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -197,14 +197,13 @@ def _pull_one(
     """For one weight vector: cotangents (V, G, B, m) -> (V, G, B, P) and (V, G, W)."""
     groups, batch, _ = inputs.shape
     count = cotangents.shape[0]
-    _, pull_outputs = jax.vjp(measurement.outputs, state)
-    flat = jnp.moveaxis(cotangents.reshape(count, groups * batch, -1), 2, 1)
-    of_state = jax.vmap(lambda c: pull_outputs(c)[0], out_axes=2)(flat)
+    flat = cotangents.reshape(count, groups * batch, -1)
+    of_state = jax.vmap(lambda c: measurement.pull(state, c), out_axes=1)(flat)
     of_inputs, of_weights = kernels.pull_state(
         tables,
         inputs.reshape(groups * batch, -1),
         weights,
-        state,
+        state[None],
         of_state,
         per_sample=groups > 1,
         inputs_count=True,
@@ -250,14 +249,14 @@ def _out_of_groups(outputs: jax.Array, size: int, groups: int) -> jax.Array:
 
 
 def _split_states(states: jax.Array, size: int) -> jax.Array:
-    """(E, 2^n, 2, V G B) -> (V, E, 2^n, 2, G B)."""
-    return jnp.moveaxis(states.reshape(*states.shape[:3], size, -1), 3, 0)
+    """(E, V G B, 2, 2^n) -> (V, E, G B, 2, 2^n)."""
+    return jnp.moveaxis(states.reshape(states.shape[0], size, -1, *states.shape[2:]), 1, 0)
 
 
 def _join_states(states: jax.Array) -> jax.Array:
     """The inverse of ``_split_states``."""
-    moved = jnp.moveaxis(states, 0, 3)
-    return moved.reshape(*moved.shape[:3], -1)
+    moved = jnp.moveaxis(states, 0, 1)
+    return moved.reshape(moved.shape[0], -1, *moved.shape[3:])
 
 
 def _into_ensemble(inputs: jax.Array, batched: bool, size: int, members: int) -> jax.Array:

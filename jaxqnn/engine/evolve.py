@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxqnn.engine.angles import Angles
 from jaxqnn.engine.layers import (
+    Phase,
+    Rotations,
     apply_block,
     chunk_angle,
     half_signs,
     label_index,
+    phase,
     product_state,
     relabel,
-    rotate,
-    rotation_matrices,
+    rotate_leading,
+    rotate_trailing,
+    rotations,
     turn,
 )
 from jaxqnn.program.tables import Tables, high_bits
 
+Carry = TypeVar("Carry")
+
+# Up to this many labels, what a layer does not need costs less than to find out.
+FEW_LABELS = 32
+
 
 def start_state(angles: Angles) -> jax.Array:
-    """The state a program starts from, (2^n, 2, B)."""
+    """The state a program starts from, (B, 2, 2^n)."""
     if angles.amplitudes is None:
         real = product_state(angles.start)
         return jnp.stack([real, jnp.zeros_like(real)], axis=1)
@@ -32,10 +45,19 @@ def start_state(angles: Angles) -> jax.Array:
 def given_state(start: jax.Array, amplitudes: jax.Array) -> jax.Array:
     """The product of given amplitudes (2^(m+1), B) of the lowest bits and of RY(start)|0>."""
     size = amplitudes.shape[0] // 2
-    normal = amplitudes / jnp.linalg.norm(amplitudes, axis=0)
-    low = jnp.stack([normal[:size], normal[size:]], axis=1)
+    normal = (amplitudes / jnp.linalg.norm(amplitudes, axis=0)).T
+    low = jnp.stack([normal[:, :size], normal[:, size:]], axis=1)
     high = product_state(start[size.bit_length() - 1 :])
-    return (high[:, None, None, :] * low[None]).reshape(-1, *low.shape[1:])
+    return (high[:, None, :, None] * low[:, :, None, :]).reshape(-1, 2, high.shape[1] * size)
+
+
+def group_rotations(tables: Tables, angles: Angles) -> tuple[Rotations, ...]:
+    """The rotation matrices of each group of bits."""
+    return tuple(
+        rotations(part)
+        for part in jnp.split(angles.rotations, tables.group_sizes[:1], axis=1)
+        if part.shape[1]
+    )
 
 
 def evolve(tables: Tables, angles: Angles, state: jax.Array) -> jax.Array:
@@ -44,27 +66,79 @@ def evolve(tables: Tables, angles: Angles, state: jax.Array) -> jax.Array:
     Args:
         tables: The program.
         angles: Its angles.
-        state: (2^n, 2, B).
+        state: (B, 2, 2^n).
 
     Returns:
         The final state, in the final frame's labels.
     """
-    matrices = rotation_matrices(angles.rotations)
+    groups = group_rotations(tables, angles)
 
     def layer(l: jax.Array, state: jax.Array) -> jax.Array:
         state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
         state = apply_phases(tables, angles, l, state)
-        return apply_leading(tables, matrices, l, state, inverse=False)
+        return apply_rotations(tables, groups, l, state, inverse=False)
 
     return lax.fori_loop(0, tables.num_layers, layer, state)
 
 
-def apply_leading(
-    tables: Tables, matrices: jax.Array, l: jax.Array, state: jax.Array, *, inverse: bool
+def evolve_keeping(tables: Tables, angles: Angles, state: jax.Array, length: int) -> jax.Array:
+    """As ``evolve``, for the reverse sweep: (1 + H, B, 2, 2^n), the final state and H before it.
+
+    Row 1 + (l mod H) is the state between the phases and the rotations of layer l, of the last H
+    layers.  The reverse sweep undoes the layers before those, or all if H, the ``length``, is 0.
+    """
+    if not length:
+        return evolve(tables, angles, state)[None]
+    groups = group_rotations(tables, angles)
+
+    def layer(l: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        state, kept = carry
+        state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
+        state = apply_phases(tables, angles, l, state)
+        kept = kept.at[1 + l % length].set(state)
+        return apply_rotations(tables, groups, l, state, inverse=False), kept
+
+    kept = jnp.zeros((1 + length, *state.shape), state.dtype)
+    state, kept = lax.fori_loop(0, tables.num_layers, layer, (state, kept))
+    return kept.at[0].set(state)
+
+
+def apply_phases(
+    tables: Tables, angles: Angles, l: jax.Array, state: jax.Array, *, inverse: bool = False
 ) -> jax.Array:
-    """The rotations of layer l, given as their matrices, or the block (``inverse``: undone)."""
-    if not tables.blocks.shape[0]:
-        return rotate(state, matrices[l])
+    """The phases of layer l (``inverse``: undone)."""
+
+    def step(l: jax.Array, state: jax.Array, *, per_sample: bool) -> jax.Array:
+        by = layer_phase(tables, angles, l, per_sample=per_sample)
+        return turn(state, by.conjugate() if inverse else by)
+
+    for runs, per_sample in zip(phase_kinds(tables, l), (False, True), strict=True):
+        state = when(runs, l, partial(step, per_sample=per_sample), state)
+    return state
+
+
+def when(
+    runs: jax.Array, l: jax.Array, step: Callable[[jax.Array, Carry], Carry], carry: Carry
+) -> Carry:
+    """``step(l, carry)`` if ``runs`` is 1, ``carry`` if it is 0; for what few layers do.
+
+    A loop of one turn or none: it costs nothing where it does not run, and a copy of the carry
+    where it does; ``lax.cond`` is the other way round. The layer is the loop's own index, or else
+    XLA would move what depends on it, as an invariant, out of the loop and into every layer.
+    """
+    carried: Carry = lax.fori_loop(l, l + runs, step, carry)
+    return carried
+
+
+def apply_rotations(
+    tables: Tables,
+    groups: tuple[Rotations, ...],
+    l: jax.Array,
+    state: jax.Array,
+    *,
+    inverse: bool,
+) -> jax.Array:
+    """The rotations of layer l or its block (``inverse``: undone, by matrices that undo them)."""
 
     def block(state: jax.Array) -> jax.Array:
         parts = tables.blocks[tables.block_index[l]].astype(state.dtype)
@@ -72,18 +146,26 @@ def apply_leading(
             parts = jnp.stack([parts[0].T, -parts[1].T])
         return apply_block(state, parts)
 
-    return lax.cond(
-        tables.block_index[l] >= 0,
-        block,
-        lambda state: rotate(state, matrices[l]),
-        state,
-    )
+    def leading(state: jax.Array) -> jax.Array:
+        return rotate_leading(state, groups[0].forward[l], groups[0].inverse[l])
+
+    def trailing(state: jax.Array) -> jax.Array:
+        return rotate_trailing(state, groups[1].inverse[l])
+
+    # Asking whether a layer rotates a group at all would cost as much as most products do: XLA
+    # copies the state wherever it may or may not have changed.
+    if tables.blocks.shape[0]:
+        state = lax.cond(tables.block_index[l] >= 0, block, leading, state)
+    else:
+        state = leading(state)
+    if len(groups) > 1:
+        state = trailing(state)
+    return state
 
 
-def phase_angle(tables: Tables, angles: Angles, l: jax.Array, *, per_sample: bool) -> jax.Array:
-    """The phase of every label in layer l: shared (2^n, 1), or with the samples' own (2^n, B)."""
-    num_qubits = angles.start.shape[0]
-    batch = angles.start.shape[1] if per_sample else 1
+def layer_phase(tables: Tables, angles: Angles, l: jax.Array, *, per_sample: bool) -> Phase:
+    """The phase of every label in layer l: shared, or with the samples' own."""
+    num_qubits, batch = tables.num_qubits, angles.start.shape[1]
 
     def add(c: jax.Array, total: jax.Array, masks: jax.Array, values: jax.Array) -> jax.Array:
         signs = half_signs(masks[c], num_qubits, high_bits(num_qubits), total.dtype)
@@ -92,17 +174,17 @@ def phase_angle(tables: Tables, angles: Angles, l: jax.Array, *, per_sample: boo
     total = lax.fori_loop(
         tables.shared_range[l],
         tables.shared_range[l + 1],
-        lambda c, t: add(c, t, tables.shared_masks, angles.shared[..., None]),
-        jnp.zeros((1 << num_qubits, 1), angles.shared.dtype),
+        lambda c, t: add(c, t, tables.shared_masks, angles.shared[:, None, :]),
+        jnp.zeros((1, 1 << num_qubits), angles.shared.dtype),
     )
-    if not per_sample:
-        return total
-    return lax.fori_loop(
-        tables.sample_range[l],
-        tables.sample_range[l + 1],
-        lambda c, t: add(c, t, tables.sample_masks, angles.sample),
-        jnp.broadcast_to(total, (1 << num_qubits, batch)),
-    )
+    if per_sample:
+        total = lax.fori_loop(
+            tables.sample_range[l],
+            tables.sample_range[l + 1],
+            lambda c, t: add(c, t, tables.sample_masks, angles.sample),
+            jnp.broadcast_to(total, (batch, 1 << num_qubits)),
+        )
+    return phase(total)
 
 
 def phase_kinds(tables: Tables, l: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -110,21 +192,3 @@ def phase_kinds(tables: Tables, l: jax.Array) -> tuple[jax.Array, jax.Array]:
     has_shared = tables.shared_range[l + 1] > tables.shared_range[l]
     has_sample = tables.sample_range[l + 1] > tables.sample_range[l]
     return (has_shared & ~has_sample).astype(jnp.int32), has_sample.astype(jnp.int32)
-
-
-def apply_phases(tables: Tables, angles: Angles, l: jax.Array, state: jax.Array) -> jax.Array:
-    """The phases of layer l on a state (2^n, 2, B)."""
-    shared_only, has_sample = phase_kinds(tables, l)
-    # Loops of zero or one turn instead of lax.cond: a loop's carry stays in place, where a
-    # conditional copies the state in the branch that does nothing. The layer is the loop's own
-    # index, or else XLA would move the angles, as invariants, out of the loop and into every layer.
-    for runs, per_sample in ((shared_only, False), (has_sample, True)):
-        state = lax.fori_loop(
-            l,
-            l + runs,
-            lambda i, s, per_sample=per_sample: turn(
-                s, phase_angle(tables, angles, i, per_sample=per_sample)
-            ),
-            state,
-        )
-    return state

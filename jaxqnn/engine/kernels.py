@@ -14,22 +14,28 @@ from jax import lax
 
 from jaxqnn.engine.adjoint import adjoint
 from jaxqnn.engine.angles import evaluate, pull_back
-from jaxqnn.engine.evolve import evolve, start_state
+from jaxqnn.engine.evolve import evolve, evolve_keeping, start_state
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.program.tables import Tables
 
 
 def final_state(tables: Tables, inputs: jax.Array, weights: jax.Array) -> jax.Array:
-    """The final state, (2^n, 2, B), in the final frame's labels."""
+    """The final state, (B, 2, 2^n), in the final frame's labels."""
     angles = evaluate(tables, inputs.T, weights)
     return evolve(tables, angles, start_state(angles))
+
+
+def _kept_states(tables: Tables, inputs: jax.Array, weights: jax.Array, history: int) -> jax.Array:
+    """The final state and earlier ones for the reverse sweep, (1 + history, B, 2, 2^n)."""
+    angles = evaluate(tables, inputs.T, weights)
+    return evolve_keeping(tables, angles, start_state(angles), history)
 
 
 def pull_state(
     tables: Tables,
     inputs: jax.Array,
     weights: jax.Array,
-    state: jax.Array,
+    kept: jax.Array,
     cotangents: jax.Array,
     *,
     per_sample: bool,
@@ -37,11 +43,13 @@ def pull_state(
 ) -> tuple[jax.Array, jax.Array]:
     """Cotangents of inputs (B, m, P) and weights (B, m, W) from those of the final state.
 
+    The state is given as ``evolve_keeping`` gives it: (1 + H, B, 2, 2^n).
+
     With ``per_sample`` False the weights' are summed over the batch: (1, m, W).
     """
     angles = evaluate(tables, inputs.T, weights)
     found, _ = adjoint(
-        tables, angles, state, cotangents, per_sample=per_sample, inputs_count=inputs_count
+        tables, angles, kept, cotangents, per_sample=per_sample, inputs_count=inputs_count
     )
     return pull_back(
         tables,
@@ -62,10 +70,10 @@ def value(
     tables: Tables, measurement: Measurement, inputs: jax.Array, weights: jax.Array
 ) -> jax.Array:
     """The outputs, (B, m)."""
-    return measurement.outputs(final_state(tables, inputs, weights)).T
+    return measurement.outputs(final_state(tables, inputs, weights))
 
 
-@partial(jax.jit, static_argnames="inputs_count")
+@partial(jax.jit, static_argnames=("inputs_count", "history"))
 def jacobian(
     tables: Tables,
     measurement: Measurement,
@@ -73,15 +81,19 @@ def jacobian(
     weights: jax.Array,
     *,
     inputs_count: bool = True,
+    history: int = 0,
 ) -> tuple[jax.Array, jax.Array]:
-    """Derivatives of each sample's outputs by inputs (B, m, P) and weights (B, m, W)."""
-    state = final_state(tables, inputs, weights)
+    """Derivatives of each sample's outputs by inputs (B, m, P) and weights (B, m, W).
+
+    A ``history`` of some states between layers is time for memory.
+    """
+    kept = _kept_states(tables, inputs, weights, history)
     return pull_state(
         tables,
         inputs,
         weights,
-        state,
-        measurement.cotangents(state),
+        kept,
+        measurement.cotangents(kept[0]),
         per_sample=True,
         inputs_count=inputs_count,
     )
@@ -115,7 +127,7 @@ def tangents(
     """
 
     def outputs(inputs: jax.Array, weights: jax.Array) -> jax.Array:
-        return measurement.outputs(final_state(tables, inputs, weights)).T
+        return measurement.outputs(final_state(tables, inputs, weights))
 
     def along(direction: tuple[jax.Array, jax.Array]) -> jax.Array:
         step = (jnp.broadcast_to(direction[0], inputs.shape), direction[1])
@@ -124,7 +136,7 @@ def tangents(
     return lax.map(along, (towards_inputs, towards_weights), batch_size=TANGENTS_AT_ONCE)
 
 
-@partial(jax.jit, static_argnames="inputs_count")
+@partial(jax.jit, static_argnames=("inputs_count", "history"))
 def vjp(
     tables: Tables,
     measurement: Measurement,
@@ -133,20 +145,20 @@ def vjp(
     cotangent: jax.Array,
     *,
     inputs_count: bool = True,
+    history: int = 0,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Outputs (B, m), and cotangents of inputs (B, P) and weights (W,) from one of outputs (B, m).
 
     One pulled-back state whatever the number of outputs.
     """
-    state = final_state(tables, inputs, weights)
-    outputs, pull = jax.vjp(measurement.outputs, state)
+    kept = _kept_states(tables, inputs, weights, history)
     of_inputs, of_weights = pull_state(
         tables,
         inputs,
         weights,
-        state,
-        pull(cotangent.T)[0][:, :, None, :],
+        kept,
+        measurement.pull(kept[0], cotangent)[:, None],
         per_sample=False,
         inputs_count=inputs_count,
     )
-    return outputs.T, of_inputs[:, 0], of_weights[0, 0]
+    return measurement.outputs(kept[0]), of_inputs[:, 0], of_weights[0, 0]

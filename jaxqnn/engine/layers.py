@@ -1,11 +1,14 @@
 """One layer of a program on a state.
 
-A state is a real array (2^n, 2, B): labels, real and imaginary part, samples.  In this order a
-label map is a gather of whole rows, and rotations of the leading bits are one real matrix product
-for the entire batch.
+A state is a real array (B, 2, 2^n): samples, real and imaginary part, labels; a sample's cotangents
+have further axes in between.  In this order rotations of the trailing bits are one real matrix
+product for the entire batch, those of the leading bits one for each sample, and what is summed over
+labels for each sample is a matrix product, too.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,11 +24,38 @@ def label_index(high: jax.Array, low: jax.Array) -> jax.Array:
 
 def relabel(state: jax.Array, index: jax.Array) -> jax.Array:
     """psi'[x] = psi[index[x]]."""
-    return state.at[index].get(mode="promise_in_bounds", unique_indices=True)
+    # Of the flattened state: XLA would lay a gather of rows out label by label, and turn it round.
+    size = state.shape[-1]
+    rows = state.reshape(-1, size)
+    starts = size * lax.iota(jnp.int32, rows.shape[0])
+    where = starts[:, None] + index.astype(jnp.int32)
+    found = state.reshape(-1).at[where].get(mode="promise_in_bounds", unique_indices=True)
+    return found.reshape(state.shape)
 
 
-def rotation_matrices(angles: jax.Array) -> jax.Array:
-    """Products of RY on the leading bits: angles (L, k) -> (L, 2^k, 2^k)."""
+class Rotations(NamedTuple):
+    """Products of RY on one group of bits, for all layers.
+
+    Attributes:
+        forward: (L, 2^k, 2^k).
+        inverse: Their inverses, which are their transposes: XLA multiplies by a transposed matrix
+            far more slowly, and either side of a state wants the other of the two.
+    """
+
+    forward: jax.Array
+    inverse: jax.Array
+
+    def swapped(self) -> Rotations:
+        """What undoes these."""
+        return Rotations(self.inverse, self.forward)
+
+
+def rotations(angles: jax.Array) -> Rotations:
+    """The matrices of angles (L, k), the most significant bit's first."""
+    return Rotations(_products(angles), _products(-angles))
+
+
+def _products(angles: jax.Array) -> jax.Array:
     cosine, sine = jnp.cos(angles / 2), jnp.sin(angles / 2)
     single = jnp.stack(
         [jnp.stack([cosine, -sine], axis=-1), jnp.stack([sine, cosine], axis=-1)], axis=-2
@@ -40,79 +70,123 @@ def rotation_matrices(angles: jax.Array) -> jax.Array:
     return product
 
 
-def rotate(state: jax.Array, matrix: jax.Array) -> jax.Array:
-    """Applies a real matrix to the leading bits."""
-    leading = state.reshape(matrix.shape[0], -1)
-    return jnp.dot(matrix, leading, precision=lax.Precision.HIGHEST).reshape(state.shape)
+def rotate_leading(state: jax.Array, matrix: jax.Array, transposed: jax.Array) -> jax.Array:
+    """Applies a real matrix, given with its transpose, to the leading bits."""
+    size = matrix.shape[0]
+    rest = state.shape[-1] // size
+    if rest == 1:
+        return rotate_trailing(state, transposed)
+    rows = state.reshape(-1, size, rest)
+    # One product for each row: XLA would rearrange the state to make a single one of them.
+    matrices = jnp.broadcast_to(matrix, (rows.shape[0], size, size))
+    return lax.dot_general(
+        matrices, rows, (((2,), (1,)), ((0,), (0,))), precision=lax.Precision.HIGHEST
+    ).reshape(state.shape)
+
+
+def rotate_trailing(state: jax.Array, transposed: jax.Array) -> jax.Array:
+    """Applies a real matrix, given as its transpose, to the trailing bits."""
+    rows = state.reshape(-1, transposed.shape[0])
+    return jnp.dot(rows, transposed, precision=lax.Precision.HIGHEST).reshape(state.shape)
 
 
 def apply_block(state: jax.Array, block: jax.Array) -> jax.Array:
     """Applies a complex matrix, given as (2, 2^k, 2^k), to the leading bits."""
-    real, imaginary = rotate(state, block[0]), rotate(state, block[1])
-    return jnp.stack([real[:, 0] - imaginary[:, 1], real[:, 1] + imaginary[:, 0]], axis=1)
+    real, imaginary = (rotate_leading(state, part, part.T) for part in block)
+    return jnp.stack(
+        [real[..., 0, :] - imaginary[..., 1, :], real[..., 1, :] + imaginary[..., 0, :]], axis=-2
+    )
 
 
-def half_signs(
-    masks: jax.Array, num_qubits: int, high: int, dtype: jnp.dtype
-) -> tuple[jax.Array, jax.Array]:
-    """(-1)^parity(mask & x) as a product over the halves of x: (2^high, K) and (2^low, K)."""
+class Signs(NamedTuple):
+    """(-1)^parity(mask & x) of K masks, as a product over the halves of x.
+
+    Attributes:
+        high: (2^high, K).
+        low: (2^low, K).
+        low_rows: (K, 2^low), the transpose of ``low``.
+    """
+
+    high: jax.Array
+    low: jax.Array
+    low_rows: jax.Array
+
+
+def half_signs(masks: jax.Array, num_qubits: int, high: int, dtype: jnp.dtype) -> Signs:
+    """The signs of masks (K,)."""
     low = num_qubits - high
     high_labels = jnp.arange(1 << high, dtype=jnp.uint32) << low
     low_labels = jnp.arange(1 << low, dtype=jnp.uint32)
 
-    def signs(labels: jax.Array) -> jax.Array:
-        odd = lax.population_count(labels[:, None] & masks[None, :]) & 1
-        return 1 - 2 * odd.astype(dtype)
+    def signs(masked: jax.Array) -> jax.Array:
+        return 1 - 2 * (lax.population_count(masked) & 1).astype(dtype)
 
-    return signs(high_labels), signs(low_labels)
-
-
-def chunk_angle(signs: tuple[jax.Array, jax.Array], angles: jax.Array) -> jax.Array:
-    """-1/2 sum_k angle_k (-1)^parity(mask_k & x): angles (K, B) -> (2^n, B)."""
-    high, low = signs
-    by_low = (low.T[:, :, None] * (-0.5 * angles)[:, None, :]).reshape(angles.shape[0], -1)
-    product = jnp.dot(high, by_low, precision=lax.Precision.HIGHEST)
-    return product.reshape(high.shape[0] * low.shape[0], angles.shape[1])
-
-
-def chunk_cotangent(signs: tuple[jax.Array, jax.Array], cotangent: jax.Array) -> jax.Array:
-    """The transpose of ``chunk_angle``: (2^n, B) -> (K, B)."""
-    high, low = signs
-    batch = cotangent.shape[1]
-    by_high = jnp.dot(
-        high.T, cotangent.reshape(high.shape[0], -1), precision=lax.Precision.HIGHEST
-    ).reshape(high.shape[1], low.shape[0], batch)
-    return -0.5 * jnp.sum(low.T[:, :, None] * by_high, axis=1)
-
-
-def turn(state: jax.Array, angle: jax.Array) -> jax.Array:
-    """psi'[x] = exp(i angle[x]) psi[x]: state (2^n, 2, ..., B), angle (2^n, B) or (2^n, 1)."""
-    shape = (angle.shape[0], *[1] * (state.ndim - 2), angle.shape[1])
-    # Kept apart from the product below: fused into it, XLA's CPU backend computes every sine and
-    # cosine several times over, one element at a time.
-    cosine, sine = lax.optimization_barrier(cos_sin(angle))
-    cosine, sine = cosine.reshape(shape), sine.reshape(shape)
-    real, imaginary = state[:, :1], state[:, 1:]
-    return jnp.concatenate(
-        [real * cosine - imaginary * sine, real * sine + imaginary * cosine], axis=1
+    return Signs(
+        signs(high_labels[:, None] & masks[None, :]),
+        signs(low_labels[:, None] & masks[None, :]),
+        signs(low_labels[None, :] & masks[:, None]),
     )
 
 
+def chunk_angle(signs: Signs, angles: jax.Array) -> jax.Array:
+    """-1/2 sum_k angle_k (-1)^parity(mask_k & x): angles (B, K) -> (B, 2^n)."""
+    by_high = (-0.5 * angles)[:, None, :] * signs.high[None]
+    product = jnp.dot(
+        by_high.reshape(-1, angles.shape[1]), signs.low_rows, precision=lax.Precision.HIGHEST
+    )
+    return product.reshape(angles.shape[0], signs.high.shape[0] * signs.low.shape[0])
+
+
+def chunk_cotangent(signs: Signs, cotangent: jax.Array) -> jax.Array:
+    """The transpose of ``chunk_angle``: (..., 2^n) -> (..., K)."""
+    by_high = jnp.dot(
+        cotangent.reshape(-1, signs.low.shape[0]), signs.low, precision=lax.Precision.HIGHEST
+    ).reshape(*cotangent.shape[:-1], *signs.high.shape)
+    return -0.5 * jnp.sum(signs.high * by_high, axis=-2)
+
+
+class Phase(NamedTuple):
+    """exp(i angle[x]) for all labels, (B, 2^n) or one for all samples, (1, 2^n)."""
+
+    cosine: jax.Array
+    sine: jax.Array
+
+    def conjugate(self) -> Phase:
+        """What undoes it."""
+        return Phase(self.cosine, -self.sine)
+
+
+def phase(angle: jax.Array) -> Phase:
+    """The phase of angles (B, 2^n) or (1, 2^n)."""
+    # Kept apart from the product with the state: fused into it, XLA's CPU backend computes every
+    # sine and cosine several times over, one element at a time.
+    return Phase(*lax.optimization_barrier(cos_sin(angle)))
+
+
+def turn(state: jax.Array, by: Phase) -> jax.Array:
+    """psi'[x] = exp(i angle[x]) psi[x]: state (B, ..., 2, 2^n)."""
+    shape = (by.cosine.shape[0], *[1] * (state.ndim - 3), by.cosine.shape[1])
+    cosine, sine = by.cosine.reshape(shape), by.sine.reshape(shape)
+    real, imaginary = state[..., 0, :], state[..., 1, :]
+    return jnp.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine], axis=-2)
+
+
 def product_state(angles: jax.Array) -> jax.Array:
-    """The product of RY(angle)|0> over the bits: angles (n, B), bit 0 first -> (2^n, B)."""
-    # Kept apart, as in ``turn``: each factor once, then each half of the bits, then their product.
+    """The product of RY(angle)|0> over the bits: angles (n, B), bit 0 first -> (B, 2^n)."""
+    # Kept apart, as in ``phase``: each factor once, then each half of the bits, then their product.
     cosine, sine = lax.optimization_barrier((jnp.cos(angles / 2), jnp.sin(angles / 2)))
-    factors = jnp.stack([cosine, sine], axis=1)
+    factors = jnp.stack([cosine, sine], axis=2)
     low_bits = (angles.shape[0] + 1) // 2
     low, high = lax.optimization_barrier(
         (_outer_product(factors[:low_bits]), _outer_product(factors[low_bits:]))
     )
-    return (high[:, None, :] * low[None, :, :]).reshape(1 << angles.shape[0], angles.shape[1])
+    return (high[:, :, None] * low[:, None, :]).reshape(angles.shape[1], 1 << angles.shape[0])
 
 
 def _outer_product(factors: jax.Array) -> jax.Array:
-    """(bits, 2, B) -> (2^bits, B), bit 0 the least significant."""
-    product = jnp.ones((1, factors.shape[2]), factors.dtype)
-    for factor in factors:
-        product = (factor[:, None, :] * product[None, :, :]).reshape(-1, factors.shape[2])
+    """(bits, B, 2) -> (B, 2^bits), bit 0 the least significant."""
+    batch = factors.shape[1]
+    product = jnp.ones((batch, 1), factors.dtype)
+    for bit, factor in enumerate(factors):
+        product = (factor[:, :, None] * product[:, None, :]).reshape(batch, 2 << bit)
     return product

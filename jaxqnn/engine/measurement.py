@@ -15,7 +15,10 @@ class Measurement(Protocol):
         """m."""
 
     def outputs(self, state: jax.Array) -> jax.Array:
-        """The outputs (m, B) of a state (2^n, 2, B)."""
+        """The outputs (B, m) of states (B, 2, 2^n)."""
 
     def cotangents(self, state: jax.Array) -> jax.Array:
-        """The gradient of each output by the state, (2^n, 2, m, B)."""
+        """The gradient of each output by the state, (B, m, 2, 2^n)."""
+
+    def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
+        """The cotangent (B, 2, 2^n) of states from one (B, m) of their outputs."""

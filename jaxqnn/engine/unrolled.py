@@ -12,15 +12,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxqnn.engine.angles import Angles, evaluate
-from jaxqnn.engine.evolve import start_state
+from jaxqnn.engine.evolve import group_rotations, start_state
 from jaxqnn.engine.layers import (
     apply_block,
     chunk_angle,
     half_signs,
     label_index,
+    phase,
     relabel,
-    rotate,
-    rotation_matrices,
+    rotate_leading,
+    rotate_trailing,
     turn,
 )
 from jaxqnn.engine.measurement import Measurement
@@ -34,7 +35,7 @@ def unrolled(
 
     def one(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         angles = evaluate(tables, inputs[0].T, weights)
-        return measurement.outputs(_evolve(tables, angles)).T[None]
+        return measurement.outputs(_evolve(tables, angles))[None]
 
     @jax.jit
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
@@ -46,18 +47,20 @@ def unrolled(
 
 
 def _evolve(tables: Tables, angles: Angles) -> jax.Array:
-    matrices = rotation_matrices(angles.rotations)
+    groups = group_rotations(tables, angles)
     state = start_state(angles)
     for l in range(int(tables.num_layers)):
         state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
         angle = _phase_angle(tables, angles, l)
         if angle is not None:
-            state = turn(state, angle)
+            state = turn(state, phase(angle))
         block = int(tables.block_index[l])
         if block >= 0:
             state = apply_block(state, jnp.asarray(tables.blocks[block], state.dtype))
         else:
-            state = rotate(state, matrices[l])
+            state = rotate_leading(state, groups[0].forward[l], groups[0].inverse[l])
+        if len(groups) > 1:
+            state = rotate_trailing(state, groups[1].inverse[l])
     return state
 
 
@@ -65,7 +68,7 @@ def _phase_angle(tables: Tables, angles: Angles, l: int) -> jax.Array | None:
     num_qubits = tables.num_qubits
     parts = []
     for ranges, masks, values in (
-        (tables.shared_range, tables.shared_masks, angles.shared[..., None]),
+        (tables.shared_range, tables.shared_masks, angles.shared[:, None, :]),
         (tables.sample_range, tables.sample_masks, angles.sample),
     ):
         for c in range(int(ranges[l]), int(ranges[l + 1])):

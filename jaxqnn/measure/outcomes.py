@@ -1,7 +1,7 @@
 """What is read off a final state: expectations, probabilities of classes, or amplitudes.
 
-A measurement is arrays on the labels of a program's final frame.  It gives real outputs (m, B) of a
-state (2^n, 2, B), and the gradient of each output by the state, which the adjoint starts from.
+A measurement is arrays on the labels of a program's final frame.  It gives real outputs (B, m) of
+states (B, 2, 2^n), and the gradient of each output by the state, which the adjoint starts from.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxqnn.engine.layers import half_signs, relabel
+from jaxqnn.engine.measurement import Measurement
 from jaxqnn.program.tables import Array, high_bits
 
 
@@ -33,12 +34,20 @@ class Diagonal(NamedTuple):
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
         weights = jnp.asarray(self.weights, state.dtype)
-        return jnp.dot(weights, _probabilities(state), precision=lax.Precision.HIGHEST)
+        return jnp.einsum(
+            "bx,ox->bo", _probabilities(state), weights, precision=lax.Precision.HIGHEST
+        )
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
         weights = jnp.asarray(self.weights, state.dtype)
-        return 2 * weights.T[:, None, :, None] * state[:, :, None, :]
+        return 2 * weights[:, None, :] * state[:, None]
+
+    def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
+        """See ``engine.measurement``."""
+        weights = jnp.asarray(self.weights, state.dtype)
+        total = jnp.dot(cotangent, weights, precision=lax.Precision.HIGHEST)
+        return 2 * total[:, None] * state
 
 
 class Distribution(NamedTuple):
@@ -58,13 +67,17 @@ class Distribution(NamedTuple):
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
         label = jnp.asarray(self.label)
-        found = _probabilities(state)[jnp.maximum(label, 0)]
-        return jnp.where(label[:, None] >= 0, found, 0)
+        found = _probabilities(state)[:, jnp.maximum(label, 0)]
+        return jnp.where(label >= 0, found, 0)
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
-        hit = jnp.arange(state.shape[0])[:, None] == jnp.asarray(self.label)[None, :]
-        return 2 * hit.astype(state.dtype)[:, None, :, None] * state[:, :, None, :]
+        hit = jnp.asarray(self.label)[:, None] == jnp.arange(state.shape[2])[None, :]
+        return 2 * hit.astype(state.dtype)[:, None, :] * state[:, None]
+
+    def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
+        """See ``engine.measurement``."""
+        return _pull(self, state, cotangent)
 
 
 class Classes(NamedTuple):
@@ -85,14 +98,19 @@ class Classes(NamedTuple):
 
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
+        # One row for each label: a scatter of whole rows.
         return jax.ops.segment_sum(
-            _probabilities(state), jnp.asarray(self.of_label), num_segments=self.num_outputs
-        )
+            _probabilities(state).T, jnp.asarray(self.of_label), num_segments=self.num_outputs
+        ).T
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
-        hit = jnp.asarray(self.of_label)[:, None] == jnp.arange(self.num_outputs)[None, :]
-        return 2 * hit.astype(state.dtype)[:, None, :, None] * state[:, :, None, :]
+        hit = jnp.arange(self.num_outputs)[:, None] == jnp.asarray(self.of_label)[None, :]
+        return 2 * hit.astype(state.dtype)[:, None, :] * state[:, None]
+
+    def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
+        """See ``engine.measurement``."""
+        return _pull(self, state, cotangent)
 
 
 class PauliSums(NamedTuple):
@@ -125,48 +143,62 @@ class PauliSums(NamedTuple):
 
         def add(c: jax.Array, total: jax.Array) -> jax.Array:
             image = self._image(c, state)
-            return total.at[jnp.asarray(self.output)[c]].add(jnp.sum(state * image, axis=(0, 1)))
+            return total.at[:, jnp.asarray(self.output)[c]].add(jnp.sum(state * image, axis=(1, 2)))
 
         return lax.fori_loop(
             0,
             self.shift.shape[0],
             add,
-            jnp.zeros((self.num_outputs, state.shape[2]), state.dtype),
+            jnp.zeros((state.shape[0], self.num_outputs), state.dtype),
         )
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
 
         def add(c: jax.Array, total: jax.Array) -> jax.Array:
-            return total.at[:, :, jnp.asarray(self.output)[c]].add(2 * self._image(c, state))
+            return total.at[:, jnp.asarray(self.output)[c]].add(2 * self._image(c, state))
 
-        size, parts, batch = state.shape
+        batch, parts, size = state.shape
         return lax.fori_loop(
             0,
             self.shift.shape[0],
             add,
-            jnp.zeros((size, parts, self.num_outputs, batch), state.dtype),
+            jnp.zeros((batch, self.num_outputs, parts, size), state.dtype),
         )
+
+    def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
+        """See ``engine.measurement``; JAX's own derivative would keep every chunk's image."""
+
+        def add(c: jax.Array, total: jax.Array) -> jax.Array:
+            weight = 2 * cotangent[:, jnp.asarray(self.output)[c]]
+            return total + weight[:, None, None] * self._image(c, state)
+
+        return lax.fori_loop(0, self.shift.shape[0], add, jnp.zeros_like(state))
 
     def _image(self, c: jax.Array, state: jax.Array) -> jax.Array:
         """Chunk c applied to the state."""
-        num_qubits = state.shape[0].bit_length() - 1
-        high, low = half_signs(
-            jnp.asarray(self.masks)[c], num_qubits, high_bits(num_qubits), state.dtype
-        )
-        coefficients = jnp.asarray(self.coefficients, state.dtype)[c]
-        by_low = (low.T[:, :, None] * coefficients[:, None, :]).reshape(high.shape[1], -1)
-        diagonal = jnp.dot(high, by_low, precision=lax.Precision.HIGHEST).reshape(-1, 2)
-        labels = jnp.arange(state.shape[0], dtype=jnp.uint32)
+        labels = jnp.arange(state.shape[2], dtype=jnp.uint32)
         moved = relabel(state, labels ^ jnp.asarray(self.shift)[c])
-        real, imaginary = diagonal[:, 0, None], diagonal[:, 1, None]
-        return jnp.stack(
-            [
-                real * moved[:, 0] - imaginary * moved[:, 1],
-                real * moved[:, 1] + imaginary * moved[:, 0],
-            ],
-            axis=1,
-        )
+        coefficients = jnp.asarray(self.coefficients, state.dtype)[c]
+        return times_strings(moved, jnp.asarray(self.masks)[c], coefficients)
+
+
+def times_strings(state: jax.Array, masks: jax.Array, coefficients: jax.Array) -> jax.Array:
+    """psi'[x] = sum_k c_k (-1)^parity(mask_k & x) psi[x]: (B, 2, 2^n) with c as (K, 2)."""
+    num_qubits = state.shape[2].bit_length() - 1
+    signs = half_signs(masks, num_qubits, high_bits(num_qubits), state.dtype)
+    by_high = signs.high[:, None, :] * coefficients.T[None]
+    diagonal = jnp.dot(
+        by_high.reshape(-1, masks.shape[0]), signs.low_rows, precision=lax.Precision.HIGHEST
+    ).reshape(signs.high.shape[0], 2, -1)
+    real, imaginary = diagonal[:, 0].reshape(-1), diagonal[:, 1].reshape(-1)
+    return jnp.stack(
+        [
+            real * state[:, 0] - imaginary * state[:, 1],
+            real * state[:, 1] + imaginary * state[:, 0],
+        ],
+        axis=1,
+    )
 
 
 class Amplitudes(NamedTuple):
@@ -187,18 +219,28 @@ class Amplitudes(NamedTuple):
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
         label = jnp.asarray(self.label)
-        found = jnp.where(label[:, None, None] >= 0, state[jnp.maximum(label, 0)], 0)
-        return jnp.moveaxis(found, 1, 0).reshape(self.num_outputs, -1)
+        found = jnp.where(label >= 0, state[:, :, jnp.maximum(label, 0)], 0)
+        return found.reshape(-1, self.num_outputs)
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
-        hit = jnp.arange(state.shape[0])[:, None] == jnp.asarray(self.label)[None, :]
-        unit = jnp.eye(2, dtype=state.dtype)[None, :, :, None] * hit[:, None, None, :]
+        hit = jnp.asarray(self.label)[:, None] == jnp.arange(state.shape[2])[None, :]
+        unit = jnp.eye(2, dtype=state.dtype)[:, None, :, None] * hit[None, :, None, :]
         return jnp.broadcast_to(
-            unit.reshape(*state.shape[:2], -1, 1),
-            (*state.shape[:2], self.num_outputs, state.shape[2]),
+            unit.reshape(1, self.num_outputs, *state.shape[1:]),
+            (state.shape[0], self.num_outputs, *state.shape[1:]),
         )
+
+    def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
+        """See ``engine.measurement``."""
+        return _pull(self, state, cotangent)
 
 
 def _probabilities(state: jax.Array) -> jax.Array:
     return state[:, 0] ** 2 + state[:, 1] ** 2
+
+
+def _pull(measurement: Measurement, state: jax.Array, cotangent: jax.Array) -> jax.Array:
+    """The cotangent of states by JAX's own derivative of the outputs."""
+    found: jax.Array = jax.vjp(measurement.outputs, state)[1](cotangent)[0]
+    return found

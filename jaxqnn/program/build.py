@@ -11,7 +11,7 @@ from jaxqnn.circuit.angles import Angle
 from jaxqnn.circuit.lower import lower
 from jaxqnn.errors import UnsupportedCircuitError
 from jaxqnn.program.frames import Frame
-from jaxqnn.program.program import Program
+from jaxqnn.program.program import Program, RotatedBits
 from jaxqnn.program.resolve import resolve
 from jaxqnn.program.schedule import schedule
 
@@ -64,12 +64,12 @@ def build(
             "simulate a part of the circuit, or use Qiskit's own network with a primitive that "
             "keeps no state."
         )
-    k = leading_qubits(n)
+    rotated = rotated_bits(n)
     blank = Program(
         num_qubits=n,
         num_inputs=len(inputs),
         num_weights=len(weights),
-        block_qubits=k,
+        rotated=rotated,
         start=(Angle(),) * n,
         layers=(),
         frame=Frame.identity(n),
@@ -85,7 +85,7 @@ def build(
 
     given = (1 << blank.given_bits) - 1
     resolved = resolve(lowered.operations, n, is_per_sample, given=given)
-    layers, final = schedule(resolved.elements, n, k, is_per_sample)
+    layers, final = schedule(resolved.elements, n, rotated, is_per_sample)
     program = replace(
         blank,
         start=tuple(resolved.start),
@@ -100,11 +100,15 @@ def build(
     return CircuitProgram(program, qubits, circuit.num_qubits)
 
 
-def leading_qubits(num_qubits: int) -> int:
-    """How many qubits a layer rotates: the fewest equal groups of at most five.
+def rotated_bits(num_qubits: int) -> RotatedBits:
+    """Which bits a layer rotates.
 
-    A 16 x 16 product of one group costs about two passes of copying; at 64 x 64 the arithmetic
-    outweighs the passes it spares.
+    A product of a group of up to four bits costs about one pass over the state, a gather one or
+    two, and the arithmetic of more than five bits outweighs the passes it spares. So a layer has
+    one group where it holds the whole label, else two, whose gather is shared; and as many bits as
+    leave the fewest layers equally full.
     """
-    groups = -(-num_qubits // 5)
-    return -(-num_qubits // groups)
+    if num_qubits <= 5:
+        return RotatedBits(num_qubits, num_qubits, 0)
+    both = -(-num_qubits // -(-num_qubits // 10))
+    return RotatedBits(num_qubits, both - both // 2, both // 2)

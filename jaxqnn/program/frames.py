@@ -51,19 +51,20 @@ class Frame:
         """Columns of the map that takes this frame's label to the other frame's."""
         return tuple(other.vector(column) for column in self.columns)
 
-    def with_leading(self, pairs: Sequence[tuple[int, int]]) -> Frame:
-        """The nearest frame whose leading bits are the given qubits.
+    def with_bits(self, bits: Sequence[int], pairs: Sequence[tuple[int, int]]) -> Frame:
+        """The nearest frame that has the given qubits as these bits.
 
         Args:
-            pairs: For each qubit, most significant bit first, its (vector, functional); they are
-                dual to one another.
+            bits: Positions in the label, as many as there are pairs.
+            pairs: For each of the bits, a qubit's (vector, functional); they are dual to one
+                another.
 
         Returns:
-            A frame with functional i of the pairs as bit n-1-i and all pairs' vectors as unit
+            A frame with the pairs' functionals as these bits and the pairs' vectors as unit
             vectors. The other bits stay where they are as far as they can, which keeps the
             amplitudes of one gather close together.
         """
-        num_bits, lead = len(self.rows), len(pairs)
+        num_bits = len(self.rows)
         # Made blind to the pairs' vectors, this frame's own functionals span what is left.
         candidates = []
         for row in self.rows:
@@ -72,13 +73,13 @@ class Frame:
                     row ^= functional
             candidates.append(row)
         chosen: list[int | None] = [None] * num_bits
-        for i, (_, functional) in enumerate(pairs):
-            chosen[num_bits - 1 - i] = functional
+        for bit, (_, functional) in zip(bits, pairs, strict=True):
+            chosen[bit] = functional
         space = _Span(functional for _, functional in pairs)
         spare = []
         for position, row in enumerate(candidates):
             if space.add(row):
-                if position < num_bits - lead:
+                if chosen[position] is None:
                     chosen[position] = row
                 else:
                     spare.append(row)

@@ -6,7 +6,7 @@ With amplitudes psi[x] over n-bit labels x, a program starts from a product of r
 1. ``label_map``: psi'[x] = psi[A x], A linear over GF(2), its columns as masks;
 2. ``phases``: psi'[x] = exp(-i/2 sum_k angle_k (-1)^parity(mask_k & x)) psi[x] (a mask of 0 turns
    all labels alike);
-3. ``rotations``: RY(angle) on the leading bits, most significant first, or a constant ``block``
+3. ``rotations``: RY(angle) on the program's rotated bits, in their order, or a constant ``block``
    (a unitary on the leading bits).
 
 At the end, ``frame`` tells which circuit label y an amplitude belongs to: y = F x xor flips.
@@ -33,6 +33,27 @@ class Layer:
     block: NDArray[np.complexfloating] | None = None
 
 
+@dataclass(frozen=True)
+class RotatedBits:
+    """The bits of a label that layers rotate: two groups, each one real matrix in the engine.
+
+    Attributes:
+        num_bits: n, of the whole label.
+        leading: Size of the group of the most significant bits, at least one.
+        trailing: Size of the group of the least significant bits.
+    """
+
+    num_bits: int
+    leading: int
+    trailing: int
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The bits in the order of a layer's rotations: each group's most significant first."""
+        top = range(self.num_bits - 1, self.num_bits - 1 - self.leading, -1)
+        return (*top, *range(self.trailing - 1, -1, -1))
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """A circuit in layer form.
@@ -42,7 +63,7 @@ class Program:
         num_inputs: Columns [0, num_inputs) of the angles vary from sample to sample.
         num_weights: The next columns are shared by the batch.
         atoms: Columns after those: expressions that are no polynomial.
-        block_qubits: k, how many leading bits a layer rotates; a block may have more.
+        rotated: The bits that layers rotate; a block may be wider than the leading group.
         start: One angle a qubit: the start is the product of RY(angle)|0>.
         layers: The rows.
         frame: The circuit's bits as functionals of the final label.
@@ -55,7 +76,7 @@ class Program:
     num_qubits: int
     num_inputs: int
     num_weights: int
-    block_qubits: int
+    rotated: RotatedBits
     start: tuple[Angle, ...]
     layers: tuple[Layer, ...]
     frame: Frame
@@ -88,7 +109,7 @@ class Program:
         lines = [
             f"program on {self.num_qubits} qubits: {self.num_inputs} inputs, "
             f"{self.num_weights} weights, {len(self.layers)} layers of up to "
-            f"{self.block_qubits} rotations"
+            f"{len(self.rotated.positions)} rotations"
         ]
         lines += [
             f"  start  RY({angle}) on bit {bit}"
@@ -105,8 +126,8 @@ class Program:
                 )
             lines += [f"  phase  {_bits(mask)}: {angle}" for mask, angle in layer.phases]
             lines += [
-                f"  rotate bit {self.num_qubits - 1 - i}: {angle}"
-                for i, angle in enumerate(layer.rotations)
+                f"  rotate bit {bit}: {angle}"
+                for bit, angle in zip(self.rotated.positions, layer.rotations, strict=False)
                 if not angle.is_zero
             ]
             if layer.block is not None:
@@ -128,7 +149,8 @@ def check(program: Program) -> None:
     """
     size = 1 << program.num_qubits
     columns = program.num_inputs + program.num_weights + len(program.atoms)
-    assert 0 < program.block_qubits <= program.num_qubits
+    assert program.rotated.num_bits == program.num_qubits
+    assert 0 < program.rotated.leading <= program.num_qubits - program.rotated.trailing
     assert len(program.start) == program.num_qubits
     assert 0 <= program.flips < size
     assert all(angle.is_zero for angle in program.start[: program.given_bits])
@@ -140,7 +162,7 @@ def check(program: Program) -> None:
         assert all(0 < column < size for column in layer.label_map)
         assert _independent(layer.label_map)
         assert all(0 <= mask < size for mask, _ in layer.phases)
-        assert len(layer.rotations) <= program.block_qubits
+        assert len(layer.rotations) <= len(program.rotated.positions)
         assert not any(program.is_per_sample(angle) for angle in layer.rotations)
         if layer.block is not None:
             assert not layer.rotations

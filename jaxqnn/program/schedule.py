@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from jaxqnn.circuit.angles import Angle
 from jaxqnn.program.frames import Frame, parity
-from jaxqnn.program.program import Layer
+from jaxqnn.program.program import Layer, RotatedBits
 from jaxqnn.program.resolve import Dense, Element, Phase, Rotation
 
 _Masks = NDArray[np.uint64]
@@ -37,7 +37,7 @@ class _Slot:
     phases: list[tuple[int, Angle]] = field(default_factory=list)
 
     def has_room(self, pairs: Sequence[tuple[int, int]], capacity: int) -> bool:
-        """Whether these qubits can join as further leading bits."""
+        """Whether these qubits can join as further bits."""
         return len(self.pairs) + len(pairs) <= capacity and not any(
             parity(functional & other_vector) or parity(other_functional & vector)
             for vector, functional in pairs
@@ -56,7 +56,7 @@ class _PendingPhase:
 def schedule(
     elements: Iterable[Element],
     num_qubits: int,
-    block_qubits: int,
+    bits: RotatedBits,
     is_per_sample: Callable[[Angle], bool],
 ) -> tuple[list[Layer], Frame]:
     """Packs elements into layers.
@@ -64,18 +64,18 @@ def schedule(
     Args:
         elements: In the order they act, on the reference label.
         num_qubits: Bits of a label.
-        block_qubits: How many rotations a layer can hold.
+        bits: The bits a layer can rotate.
         is_per_sample: Says which angles differ from sample to sample.
 
     Returns:
         The layers and the frame of the final label.
     """
-    slots, phases = _place(list(elements), block_qubits)
+    slots, phases = _place(list(elements), bits)
     _settle(phases, slots, is_per_sample)
-    return _emit(slots, num_qubits)
+    return _emit(slots, num_qubits, bits)
 
 
-def _place(elements: list[Element], capacity: int) -> tuple[list[_Slot], list[_PendingPhase]]:
+def _place(elements: list[Element], bits: RotatedBits) -> tuple[list[_Slot], list[_PendingPhase]]:
     """Gives each rotation and block its layer, and each phase its interval."""
     slots: list[_Slot] = []
     phases = _Phases()
@@ -95,7 +95,7 @@ def _place(elements: list[Element], capacity: int) -> tuple[list[_Slot], list[_P
                     slot.angles[index] += angle
                 else:
                     pairs = [(vector, functional)]
-                    level = _first_room(slots, bound, pairs, capacity, dense=False)
+                    level = _first_room(slots, bound, pairs, len(bits.positions), dense=False)
                     slots[level].pairs += pairs
                     slots[level].angles.append(angle)
                     rotation_at[vector, functional] = level
@@ -107,7 +107,7 @@ def _place(elements: list[Element], capacity: int) -> tuple[list[_Slot], list[_P
                     phases.bound(barred),
                     *(moved.after_rotation(v, f, strict=True) for v, f in dense_pairs),
                 )
-                level = _first_room(slots, bound, dense_pairs, capacity, dense=True)
+                level = _first_room(slots, bound, dense_pairs, bits.leading, dense=True)
                 slot = slots[level]
                 slot.pairs += dense_pairs
                 slot.block = matrix if slot.block is None else np.kron(slot.block, matrix)
@@ -278,8 +278,8 @@ def _settle(
         slots[level].phases.append((phase.mask, phase.angle))
 
 
-def _emit(slots: list[_Slot], num_qubits: int) -> tuple[list[Layer], Frame]:
-    """Writes each layer on labels whose leading bits are its own qubits."""
+def _emit(slots: list[_Slot], num_qubits: int, bits: RotatedBits) -> tuple[list[Layer], Frame]:
+    """Writes each layer on labels that have its own qubits as the bits it rotates."""
     frame = Frame.identity(num_qubits)
     layers = []
     for slot in slots:
@@ -289,14 +289,15 @@ def _emit(slots: list[_Slot], num_qubits: int) -> tuple[list[Layer], Frame]:
                 for pair, angle in zip(slot.pairs, slot.angles, strict=True)
                 if not angle.is_zero
             ]
-            live = _aligned(live, frame)
+            live = _aligned(live, frame, bits.positions)
             pairs = [pair for pair, _ in live]
             angles = tuple(angle for _, angle in live)
         else:
             pairs, angles = slot.pairs, ()
         if not pairs and not slot.phases:
             continue
-        following = frame.with_leading(pairs) if pairs else frame
+        places = bits.positions if slot.block is None else range(num_qubits - 1, -1, -1)
+        following = frame.with_bits(places[: len(pairs)], pairs) if pairs else frame
         layers.append(
             Layer(
                 label_map=following.map_from(frame),
@@ -310,16 +311,16 @@ def _emit(slots: list[_Slot], num_qubits: int) -> tuple[list[Layer], Frame]:
 
 
 def _aligned(
-    live: list[tuple[tuple[int, int], Angle]], frame: Frame
+    live: list[tuple[tuple[int, int], Angle]], frame: Frame, positions: Sequence[int]
 ) -> list[tuple[tuple[int, int], Angle]]:
-    """Leaves a qubit that leads already in its place, so that the label map may be the identity."""
-    leading = list(reversed(frame.rows))[: len(live)]
+    """Leaves a qubit that is in one of the places there: less to move."""
+    present = [frame.rows[bit] for bit in positions[: len(live)]]
     order: list[tuple[tuple[int, int], Angle] | None] = [None] * len(live)
     rest = []
     for item in live:
         functional = item[0][1]
-        if functional in leading:
-            order[leading.index(functional)] = item
+        if functional in present:
+            order[present.index(functional)] = item
         else:
             rest.append(item)
     return [rest.pop(0) if item is None else item for item in order]

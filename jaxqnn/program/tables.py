@@ -8,13 +8,14 @@ phase chunks that are really there are counted at run time and padding costs not
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from jaxqnn.circuit.angles import Angle, Monomial
 from jaxqnn.program.frames import Frame
-from jaxqnn.program.program import Program
+from jaxqnn.program.program import Program, RotatedBits
 
 # NumPy arrays here; the engine holds the same tables as JAX arrays, traced ones among them.
 Array: TypeAlias = Any
@@ -69,7 +70,7 @@ class MonomialTable(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """All arrays of a program.  L layers, C chunks of K phases, n qubits of which k lead.
+    """All arrays of a program.  L layers of r rotations, C chunks of K phases, n qubits.
 
     Attributes:
         num_layers: int32, how many of the L rows are used.
@@ -77,15 +78,16 @@ class Tables(NamedTuple):
         map_low: (L, 2^low) uint32; label map of the low bits. A x = high[..] xor low[..].
         inverse_high: The inverse map, likewise.
         inverse_low: The inverse map, likewise.
-        trainable: (L,) int32, whether any rotation of the layer depends on a parameter.
+        trainable: (L, G) int32, whether any rotation of the leading group, and of the trailing one,
+            depends on a parameter; G is 1 where there is no trailing group.
         shared_masks: (C, K) uint32, phases shared by the batch.
         shared_range: (L + 1,) int32, the first chunk of each layer.
         sample_masks: (C', K) uint32, phases that differ from sample to sample.
         sample_range: (L + 1,) int32.
         block_index: (L,) int32, which block a layer applies, -1 for none.
-        blocks: (D, 2, 2^b, 2^b) with b at least k, real and imaginary parts; D = 0 if there are
-            none.
-        shared: Angles [rotations (L k), shared phases (C K)] over [1, weights].
+        blocks: (D, 2, 2^b, 2^b) with b at least the leading group's size, real and imaginary
+            parts; D = 0 if there are none.
+        shared: Angles [rotations (L r), shared phases (C K)] over [1, weights].
         sample: Angles [sample phases (C' K), start (n)] over [1, inputs], or [1, inputs, weights]
             if any of them depends on a weight.
         amplitudes: What the lowest bits start from, real parts and then imaginary parts, over the
@@ -114,10 +116,13 @@ class Tables(NamedTuple):
         return (self.map_high.shape[1] * self.map_low.shape[1]).bit_length() - 1
 
     @property
-    def block_qubits(self) -> int:
-        """k, from the tables' shapes."""
+    def group_sizes(self) -> tuple[int, ...]:
+        """How many bits of the leading and of the trailing group a layer rotates."""
         num_rotations = self.shared.coefficient.shape[0] - self.shared_masks.size
-        return int(num_rotations // self.map_high.shape[0])
+        count = int(num_rotations // self.map_high.shape[0])
+        if self.trainable.shape[1] == 1:
+            return (count,)
+        return (count - count // 2, count // 2)
 
 
 def high_bits(num_qubits: int) -> int:
@@ -127,7 +132,8 @@ def high_bits(num_qubits: int) -> int:
 
 def tabulate(program: Program) -> Tables:
     """Writes a program as arrays."""
-    n, k = program.num_qubits, program.block_qubits
+    n, rotated = program.num_qubits, program.rotated
+    assert rotated.trailing in (0, len(rotated.positions) // 2)
     length = _padded(len(program.layers), 16 if n <= 4 else 32 if n <= 8 else 64)
     width = 8 if n <= 3 else 16 if n <= 8 else 32
     maps = [layer.label_map for layer in program.layers]
@@ -143,12 +149,11 @@ def tabulate(program: Program) -> Tables:
     least = 4 if n <= 4 else 16
     shared_masks, shared_angles, shared_range = _chunks(groups[False], length, width, least)
     sample_masks, sample_angles, sample_range = _chunks(groups[True], length, width, least)
+    count = len(rotated.positions)
     rotations = [
-        angle
-        for layer in program.layers
-        for angle in (*layer.rotations, *[Angle()] * (k - len(layer.rotations)))
+        (*layer.rotations, *[Angle()] * (count - len(layer.rotations))) for layer in program.layers
     ]
-    rotations += [Angle()] * (length * k - len(rotations))
+    rotations += [(Angle(),) * count] * (length - len(rotations))
     blocks, block_index = _blocks(program, length)
     inputs, weights = column_order(program)
     # Column positions in p = [1, inputs, weights]; the shared angles never see an input.
@@ -167,18 +172,16 @@ def tabulate(program: Program) -> Tables:
         map_low=forward[1],
         inverse_high=backward[0],
         inverse_low=backward[1],
-        trainable=_padded_array(
-            [any(not a.is_constant for a in layer.rotations) for layer in program.layers],
-            length,
-            np.int32,
-        ),
+        trainable=_trainable(rotations, rotated),
         shared_masks=shared_masks,
         shared_range=shared_range,
         sample_masks=sample_masks,
         sample_range=sample_range,
         block_index=block_index,
         blocks=blocks,
-        shared=_term_table([*rotations, *shared_angles], shared_at, padded_weights(program)),
+        shared=_term_table(
+            [*chain(*rotations), *shared_angles], shared_at, padded_weights(program)
+        ),
         sample=_monomial_table([*sample_angles, *program.start], sample_at, num_sample_columns, n),
         amplitudes=_term_table(program.amplitudes, sample_at, num_sample_columns)
         if program.amplitudes
@@ -215,10 +218,14 @@ def _padded(size: int, least: int) -> int:
     return least
 
 
-def _padded_array(values: Sequence[int], length: int, dtype: type[np.generic]) -> Array:
-    out = np.zeros(length, dtype)
-    out[: len(values)] = values
-    return out
+def _trainable(rotations: Sequence[Sequence[Angle]], rotated: RotatedBits) -> Array:
+    groups = [slice(0, rotated.leading)]
+    if rotated.trailing:
+        groups.append(slice(rotated.leading, None))
+    return np.array(
+        [[any(not a.is_constant for a in row[group]) for group in groups] for row in rotations],
+        np.int32,
+    )
 
 
 def _label_tables(
@@ -268,8 +275,8 @@ def _chunks(
 def _blocks(program: Program, length: int) -> tuple[Array, Array]:
     """All different blocks, as wide as the widest of them, and each layer's index of its block."""
     present = [layer.block for layer in program.layers if layer.block is not None]
-    # A block may be wider than the rotations of a layer; either leads the label.
-    size = max([1 << program.block_qubits, *(block.shape[0] for block in present)])
+    # A block may be wider than the leading group.
+    size = max([1 << program.rotated.leading, *(block.shape[0] for block in present)])
     index = np.full(length, -1, np.int32)
     found: dict[bytes, int] = {}
     padded = np.zeros((0, 2, size, size))

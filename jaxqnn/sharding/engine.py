@@ -1,7 +1,7 @@
 """The forward and the reverse sweep on one device's part of the amplitudes.
 
 Everything here runs inside ``jax.shard_map`` over the mesh axis ``STATE``.  A device holds
-(2^(n-s), 2, B), the amplitudes whose low s label bits are its own index.
+(B, 2, 2^(n-s)), the amplitudes whose low s label bits are its own index.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from jax import lax
 
 from jaxqnn.engine.adjoint import Sweep, begin, undo_layer
 from jaxqnn.engine.angles import Angles, evaluate, pull_back
-from jaxqnn.engine.evolve import apply_leading, apply_phases
-from jaxqnn.engine.layers import label_index, product_state, relabel, rotation_matrices
+from jaxqnn.engine.evolve import apply_phases, apply_rotations, group_rotations
+from jaxqnn.engine.layers import label_index, product_state, relabel
 from jaxqnn.sharding.tables import SplitTables
 
 STATE = "state"
@@ -33,20 +33,21 @@ def device_signs(masks: jax.Array, dtype: jnp.dtype) -> jax.Array:
 def exchange(part: jax.Array) -> jax.Array:
     """Swaps the device bits with the s leading local bits; its own inverse."""
     size = lax.axis_size(STATE)
-    chunks = part.reshape(size, part.shape[0] // size, *part.shape[1:])
-    return lax.all_to_all(chunks, STATE, split_axis=0, concat_axis=0).reshape(part.shape)
+    chunks = part.reshape(*part.shape[:-1], size, part.shape[-1] // size)
+    axis = chunks.ndim - 2
+    return lax.all_to_all(chunks, STATE, split_axis=axis, concat_axis=axis).reshape(part.shape)
 
 
 def final_state(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> jax.Array:
-    """This device's part of the final state, (2^(n-s), 2, B)."""
+    """This device's part of the final state, (B, 2, 2^(n-s))."""
     angles, starts = _angles(tables, inputs, weights)
-    matrices = rotation_matrices(angles.rotations)
+    groups = group_rotations(tables.local, angles)
     real = _start(starts)
 
     def layer(l: jax.Array, part: jax.Array) -> jax.Array:
         part = relabel(part, _index(tables, l, inverse=False))
         part = apply_phases(tables.local, angles, l, part)
-        part = apply_leading(tables.local, matrices, l, part, inverse=False)
+        part = apply_rotations(tables.local, groups, l, part, inverse=False)
         return lax.fori_loop(0, tables.exchange[l], lambda _, p: exchange(p), part)
 
     start = jnp.stack([real, jnp.zeros_like(real)], axis=1)
@@ -93,30 +94,39 @@ def _sweep(
 ) -> tuple[Angles, jax.Array]:
     """As ``jaxqnn.engine.adjoint``, with exchanges undone where they come."""
     local, dtype = tables.local, part.dtype
-    # Inverse rotations by their angles: XLA multiplies by a transposed matrix far more slowly.
-    matrices = rotation_matrices(-angles.rotations)
+    groups = tuple(group.swapped() for group in group_rotations(local, angles))
 
     def layer(i: jax.Array, sweep: Sweep) -> Sweep:
         l = jnp.asarray(local.num_layers) - 1 - i
-        both = lax.fori_loop(0, tables.exchange[l], lambda _, b: exchange(b), sweep.both)
-        return undo_layer(
+        cotangents, state = (
+            lax.fori_loop(0, tables.exchange[l], lambda _, part: exchange(part), part)
+            for part in (sweep.cotangents, sweep.state)
+        )
+        state = apply_rotations(local, groups, l, state, inverse=True)
+        sweep = undo_layer(
             local,
             angles,
-            matrices,
+            groups,
             l,
-            sweep._replace(both=both),
-            _index(tables, l, inverse=True),
+            sweep._replace(cotangents=cotangents, state=state),
+            lambda state: state,
             per_sample=per_sample,
             inputs_count=inputs_count,
         )
+        state = apply_phases(local, angles, l, sweep.state, inverse=True)
+        index = _index(tables, l, inverse=True)
+        return sweep._replace(
+            cotangents=relabel(sweep.cotangents, index), state=relabel(state, index)
+        )
 
-    both, rotations, shared, sample = lax.fori_loop(
+    sweep = lax.fori_loop(
         0, local.num_layers, layer, begin(angles, part, cotangents, per_sample=per_sample)
     )
+    rotations, shared, sample = sweep.found()
     shared *= device_signs(tables.shared_device, dtype)[..., None, None]
     sample *= device_signs(tables.sample_device, dtype)[..., None, None]
     _, pull = jax.vjp(_start, starts)
-    of_starts = jax.vmap(lambda c: pull(c)[0], in_axes=1, out_axes=1)(both[:, 0, 1:])
+    of_starts = jax.vmap(lambda c: pull(c)[0], in_axes=1, out_axes=1)(sweep.cotangents[:, :, 0])
     return Angles(rotations, shared, sample, angles.start), of_starts
 
 
@@ -130,7 +140,7 @@ def _angles(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> tuple
     return (
         angles._replace(
             shared=angles.shared * device_signs(tables.shared_device, dtype),
-            sample=angles.sample * device_signs(tables.sample_device, dtype)[..., None],
+            sample=angles.sample * device_signs(tables.sample_device, dtype)[:, None, :],
             start=angles.start[: tables.local.num_qubits],
         ),
         angles.start,
@@ -138,14 +148,14 @@ def _angles(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> tuple
 
 
 def _start(angles: jax.Array) -> jax.Array:
-    """This device's part of the product of RY(angle)|0>: (n, B) -> (2^(n-s), B)."""
+    """This device's part of the product of RY(angle)|0>: (n, B) -> (B, 2^(n-s))."""
     size = lax.axis_size(STATE).bit_length() - 1
     local = angles.shape[0] - size
-    factor = jnp.ones((1, angles.shape[1]), angles.dtype)
+    factor = jnp.ones((angles.shape[1],), angles.dtype)
     for bit in range(size):
         half = angles[local + bit] / 2
         factor = factor * jnp.where(device_index() >> bit & 1, jnp.sin(half), jnp.cos(half))
-    return factor * product_state(angles[:local])
+    return factor[:, None] * product_state(angles[:local])
 
 
 def _index(tables: SplitTables, l: jax.Array, *, inverse: bool) -> jax.Array:

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -43,10 +42,10 @@ class Data(Protocol):
         """The mesh axes of one sample's outputs."""
 
     def final_state(self, inputs: jax.Array, weights: jax.Array) -> jax.Array:
-        """(labels, 2, B)."""
+        """(B, 2, labels)."""
 
     def outputs(self, state: jax.Array) -> jax.Array:
-        """(m, B)."""
+        """(B, m)."""
 
     def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
         """The state's cotangent from one of the outputs."""
@@ -83,11 +82,12 @@ class WholeStates(NamedTuple):
 
     def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
         """See ``Data``."""
-        return jax.vjp(self.measurement.outputs, state)[1](cotangent)[0]
+        return self.measurement.pull(state, cotangent)
 
     def pull_state(self, *args: Any, **kwargs: Any) -> tuple[jax.Array, jax.Array]:
         """See ``Data``."""
-        return kernels.pull_state(self.tables, *args, **kwargs)
+        inputs, weights, state, cotangents = args
+        return kernels.pull_state(self.tables, inputs, weights, state[None], cotangents, **kwargs)
 
 
 class SplitStates(NamedTuple):
@@ -130,7 +130,7 @@ class SplitStates(NamedTuple):
 def run(
     data: Data, inputs: jax.Array, weights: jax.Array, *, mesh: Mesh
 ) -> tuple[jax.Array, jax.Array]:
-    """Outputs (B, ...) and final states (2^n, 2, B), where they were computed.
+    """Outputs (B, ...) and final states (B, 2, 2^n), where they were computed.
 
     The states of ``SplitStates`` lie one device's labels after the other's.
     """
@@ -138,13 +138,13 @@ def run(
 
     def local(data: Data, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
         state = data.final_state(inputs, weights)
-        return jnp.moveaxis(data.outputs(state), -1, 0), state
+        return data.outputs(state), state
 
     return _mapped(
         local,
         mesh,
         (data.specs(), PartitionSpec(batch), PartitionSpec()),
-        (PartitionSpec(batch, *data.output_axes()), PartitionSpec(data.state_axes(), None, batch)),
+        (PartitionSpec(batch, *data.output_axes()), PartitionSpec(batch, None, data.state_axes())),
     )(data, inputs, weights)
 
 
@@ -168,12 +168,12 @@ def pull(
         state: jax.Array,
         cotangent: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
-        of_state = data.pull(state, jnp.moveaxis(cotangent, 0, -1))
+        of_state = data.pull(state, cotangent)
         of_inputs, of_weights = data.pull_state(
             inputs,
             weights,
             state,
-            of_state[:, :, None, :],
+            of_state[:, None],
             per_sample=False,
             inputs_count=inputs_count,
         )
@@ -187,7 +187,7 @@ def pull(
             data.specs(),
             PartitionSpec(batch),
             PartitionSpec(),
-            PartitionSpec(data.state_axes(), None, batch),
+            PartitionSpec(batch, None, data.state_axes()),
             PartitionSpec(batch, *data.output_axes()),
         ),
         (PartitionSpec(batch), PartitionSpec()),

@@ -1,7 +1,7 @@
 """What is read off a state whose amplitudes are on many devices.
 
-As ``jaxqnn.measure.outcomes``, but of one device's part (2^(n-s), 2, B), inside ``jax.shard_map``:
-``outputs`` are (m, B) terms that add up over the devices or, if the measurement has ``axes``, this
+As ``jaxqnn.measure.outcomes``, but of one device's part (B, 2, 2^(n-s)), inside ``jax.shard_map``:
+``outputs`` are (B, m) terms that add up over the devices or, if the measurement has ``axes``, this
 device's part of the outputs.
 """
 
@@ -15,11 +15,10 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
-from jaxqnn.engine.layers import half_signs, relabel
+from jaxqnn.engine.layers import relabel
 from jaxqnn.errors import JaxQNNError
-from jaxqnn.measure.outcomes import PauliSums
+from jaxqnn.measure.outcomes import PauliSums, times_strings
 from jaxqnn.program.program import Program
-from jaxqnn.program.tables import high_bits
 from jaxqnn.sharding.engine import STATE, device_signs
 
 Leaf = Any  # a NumPy or JAX array
@@ -36,13 +35,13 @@ class SplitMeasurement(Protocol):
         """The measurement's arrays as ``PartitionSpec``."""
 
     def outputs(self, part: jax.Array) -> jax.Array:
-        """(m, B) of (2^(n-s), 2, B); amplitudes are (2, m / 2, B)."""
+        """(B, m) of (B, 2, 2^(n-s)); amplitudes are (B, 2, m / 2)."""
 
     def pull(self, part: jax.Array, cotangent: jax.Array) -> jax.Array:
-        """The cotangent (2^(n-s), 2, B) of the part from one of the outputs."""
+        """The cotangent (B, 2, 2^(n-s)) of the part from one of the outputs."""
 
     def cotangents(self, part: jax.Array) -> jax.Array:
-        """The gradient of each output by the part, (2^(n-s), 2, m, B)."""
+        """The gradient of each output by the part, (B, m, 2, 2^(n-s))."""
 
 
 class SplitPaulis(NamedTuple):
@@ -79,17 +78,18 @@ class SplitPaulis(NamedTuple):
         """See ``SplitMeasurement``."""
 
         def add(c: jax.Array, total: jax.Array) -> jax.Array:
-            found = jnp.sum(part * self._image(c, part), axis=(0, 1))
-            return total.at[jnp.asarray(self.output)[c]].add(found)
+            found = jnp.sum(part * self._image(c, part), axis=(1, 2))
+            return total.at[:, jnp.asarray(self.output)[c]].add(found)
 
-        zeros = jnp.zeros((self.template.shape[0], part.shape[2]), part.dtype)
+        zeros = jnp.zeros((part.shape[0], self.template.shape[0]), part.dtype)
         return lax.fori_loop(0, self.shift.shape[0], add, zeros)
 
     def pull(self, part: jax.Array, cotangent: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
 
         def add(c: jax.Array, total: jax.Array) -> jax.Array:
-            return total + 2 * cotangent[jnp.asarray(self.output)[c]] * self._image(c, part)
+            weight = 2 * cotangent[:, jnp.asarray(self.output)[c]]
+            return total + weight[:, None, None] * self._image(c, part)
 
         return lax.fori_loop(0, self.shift.shape[0], add, jnp.zeros_like(part))
 
@@ -97,31 +97,18 @@ class SplitPaulis(NamedTuple):
         """See ``SplitMeasurement``."""
 
         def add(c: jax.Array, total: jax.Array) -> jax.Array:
-            return total.at[:, :, jnp.asarray(self.output)[c]].add(2 * self._image(c, part))
+            return total.at[:, jnp.asarray(self.output)[c]].add(2 * self._image(c, part))
 
-        size, two, batch = part.shape
-        zeros = jnp.zeros((size, two, self.template.shape[0], batch), part.dtype)
+        batch, parts, size = part.shape
+        zeros = jnp.zeros((batch, self.template.shape[0], parts, size), part.dtype)
         return lax.fori_loop(0, self.shift.shape[0], add, zeros)
 
     def _image(self, c: jax.Array, part: jax.Array) -> jax.Array:
         """Chunk c applied to the state: this device's part of it."""
-        num_qubits = part.shape[0].bit_length() - 1
-        high, low = half_signs(
-            jnp.asarray(self.masks)[c], num_qubits, high_bits(num_qubits), part.dtype
-        )
         signs = device_signs(jnp.asarray(self.device_masks)[c], part.dtype)
         coefficients = signs[:, None] * jnp.asarray(self.coefficients, part.dtype)[c]
-        by_low = (low.T[:, :, None] * coefficients[:, None, :]).reshape(high.shape[1], -1)
-        diagonal = jnp.dot(high, by_low, precision=lax.Precision.HIGHEST).reshape(-1, 2)
         moved = shifted(part, jnp.asarray(self.shift)[c], jnp.asarray(self.device_shift)[c])
-        real, imaginary = diagonal[:, 0, None], diagonal[:, 1, None]
-        return jnp.stack(
-            [
-                real * moved[:, 0] - imaginary * moved[:, 1],
-                real * moved[:, 1] + imaginary * moved[:, 0],
-            ],
-            axis=1,
-        )
+        return times_strings(moved, jnp.asarray(self.masks)[c], coefficients)
 
 
 class SplitClasses(NamedTuple):
@@ -148,16 +135,16 @@ class SplitClasses(NamedTuple):
     def outputs(self, part: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
         squares = part[:, 0] ** 2 + part[:, 1] ** 2
-        return jax.ops.segment_sum(squares, self.index, num_segments=self.template.shape[0])
+        return jax.ops.segment_sum(squares.T, self.index, num_segments=self.template.shape[0]).T
 
     def pull(self, part: jax.Array, cotangent: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
-        return 2 * cotangent[self.index][:, None] * part
+        return 2 * cotangent[:, self.index][:, None] * part
 
     def cotangents(self, part: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
-        hit = self.index[:, None] == jnp.arange(self.template.shape[0])
-        return 2 * hit.astype(part.dtype)[:, None, :, None] * part[:, :, None, :]
+        hit = jnp.arange(self.template.shape[0])[:, None] == self.index
+        return 2 * hit.astype(part.dtype)[:, None, :] * part[:, None]
 
 
 class SplitAmplitudes(NamedTuple):
@@ -184,13 +171,11 @@ class SplitAmplitudes(NamedTuple):
 
     def outputs(self, part: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
-        moved = shifted(part, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
-        return jnp.moveaxis(moved, 1, 0)
+        return shifted(part, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
 
     def pull(self, part: jax.Array, cotangent: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
-        found = jnp.moveaxis(cotangent, 0, 1)
-        return shifted(found, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
+        return shifted(cotangent, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
 
     def cotangents(self, part: jax.Array) -> jax.Array:
         """One for each amplitude: more memory than there is."""
@@ -236,7 +221,7 @@ def _too_many_outputs() -> JaxQNNError:
 
 def shifted(part: jax.Array, shift: jax.Array, device_shift: jax.Array) -> jax.Array:
     """psi'[x] = psi[x xor shift], for a shift with local and device bits."""
-    labels = jnp.arange(part.shape[0], dtype=jnp.uint32)
+    labels = jnp.arange(part.shape[-1], dtype=jnp.uint32)
     part = relabel(part, labels ^ shift)
     size = lax.axis_size(STATE)
     for bit in range(size.bit_length() - 1):

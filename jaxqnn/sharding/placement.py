@@ -15,12 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from jaxqnn.errors import JaxQNNError
 from jaxqnn.program.frames import Frame, parity
-from jaxqnn.program.program import Layer, Program
+from jaxqnn.program.program import Layer, Program, RotatedBits
 
 Pairs = tuple[tuple[int, int], ...]
+
+
+class _Row(NamedTuple):
+    """A layer, the qubits it acts on and its phases' masks on the reference label."""
+
+    layer: Layer
+    pairs: Pairs
+    masks: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +83,8 @@ def place(program: Program, device_bits: int, *, in_circuit_order: bool = False)
             '"state": the amplitudes are whole arguments already. Use a mesh with "batch" alone.'
         )
     n, s = program.num_qubits, device_bits
-    k = max([program.block_qubits, *(_size(layer) for layer in program.layers)])
+    rows, frame = _rows(program)
+    k = max([program.rotated.leading, *(len(row.pairs) for row in rows)])
     # An exchange needs s functionals off a layer's k qubits and apart from the s in use, of which
     # one at least is on them; and the leading bits are local.
     least = max(k + 2 * s - 1, k + s)
@@ -83,12 +93,12 @@ def place(program: Program, device_bits: int, *, in_circuit_order: bool = False)
             f"A state of {n} qubits is too small for {1 << s} devices: {least} qubits are needed. "
             'Use a smaller "state" axis, and give the other devices to "batch".'
         )
-    pairs, phases, frame = _on_reference(program)
+    pairs = [row.pairs for row in rows]
     builder = _Builder(n, s, _first_device_bits(pairs, n, s))
-    for number, (layer, own) in enumerate(zip(program.layers, pairs, strict=True)):
-        if any(parity(row & vector) for row in builder.device for vector, _ in own):
+    for number, row in enumerate(rows):
+        if any(parity(name & vector) for name in builder.device for vector, _ in row.pairs):
             builder.exchange(_lasting(pairs[number:], builder.device, n))
-        builder.append(layer, own, phases[number])
+        builder.append(row)
     circuit_rows = [_combine(frame.rows, row) for row in program.frame.rows]
     if in_circuit_order:
         builder.settle([*circuit_rows[n - s :], *circuit_rows[: n - s]])
@@ -98,6 +108,7 @@ def place(program: Program, device_bits: int, *, in_circuit_order: bool = False)
         program=replace(
             program,
             num_qubits=n - s,
+            rotated=RotatedBits(n - s, program.rotated.leading, 0),
             start=tuple(program.start[bit] for bit in (*builder.start[s:], *builder.start[:s])),
             layers=tuple(builder.layers),
             frame=Frame.identity(n - s),
@@ -112,6 +123,28 @@ def place(program: Program, device_bits: int, *, in_circuit_order: bool = False)
             frame=_frame_of_rows([last.functional(row) for row in circuit_rows]),
         ),
     )
+
+
+def _rows(program: Program) -> tuple[list[_Row], Frame]:
+    """The layers on the reference label, and the last frame.
+
+    A layer that rotates more than the leading group becomes several: fewer qubits at once leave
+    more functionals free to name the device.
+    """
+    n = program.num_qubits
+    frame = Frame.identity(n)
+    rows: list[_Row] = []
+    for layer in program.layers:
+        frame = Frame.from_columns([_combine(frame.columns, c) for c in layer.label_map])
+        bits = range(n - 1, -1, -1) if layer.block is not None else program.rotated.positions
+        pairs = tuple((frame.columns[bit], frame.rows[bit]) for bit in bits[: _size(layer)])
+        masks = tuple(_combine(frame.rows, mask) for mask, _ in layer.phases)
+        step = len(pairs) if layer.block is not None else program.rotated.leading
+        rows.append(_Row(replace(layer, rotations=layer.rotations[:step]), pairs[:step], masks))
+        for first in range(step, len(pairs), step):
+            part = slice(first, first + step)
+            rows.append(_Row(Layer((), rotations=layer.rotations[part]), pairs[part], ()))
+    return rows, frame
 
 
 class _Builder:
@@ -131,11 +164,13 @@ class _Builder:
         """The functionals of the reference label that name the device."""
         return self.frame.rows[: self._s]
 
-    def append(self, layer: Layer, pairs: Pairs, phases: Sequence[int]) -> None:
-        """A layer that rotates these qubits, none of which the device depends on."""
-        following = self.frame.with_leading(pairs) if pairs else self.frame
+    def append(self, row: _Row) -> None:
+        """A layer that rotates qubits none of which the device depends on."""
+        layer, pairs = row.layer, row.pairs
+        top = range(len(self.frame.rows) - 1, -1, -1)
+        following = self.frame.with_bits(top[: len(pairs)], pairs) if pairs else self.frame
         assert following.rows[: self._s] == self.device
-        masks = [following.functional(mask) for mask in phases]
+        masks = [following.functional(mask) for mask in row.masks]
         self._write(
             following,
             masks,
@@ -182,21 +217,8 @@ class _Builder:
         self.frame = following
 
 
-def _on_reference(program: Program) -> tuple[list[Pairs], list[list[int]], Frame]:
-    """Each layer's qubits and phase masks on the reference label, and the last frame."""
-    n = program.num_qubits
-    frame = Frame.identity(n)
-    pairs, phases = [], []
-    for layer in program.layers:
-        frame = Frame.from_columns([_combine(frame.columns, c) for c in layer.label_map])
-        leading = range(n - 1, n - 1 - _size(layer), -1)
-        pairs.append(tuple((frame.columns[bit], frame.rows[bit]) for bit in leading))
-        phases.append([_combine(frame.rows, mask) for mask, _ in layer.phases])
-    return pairs, phases, frame
-
-
 def _size(layer: Layer) -> int:
-    """How many leading bits a layer acts on."""
+    """How many bits a layer rotates, or its block acts on."""
     if layer.block is None:
         return len(layer.rotations)
     return int(layer.block.shape[0]).bit_length() - 1
