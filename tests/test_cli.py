@@ -234,7 +234,8 @@ def test_the_demo_is_plain_text_when_piped() -> None:
         check=True,
     )
     assert "\x1b" not in done.stdout
-    assert done.stderr == ""
+    told = [line for line in done.stderr.splitlines() if line]
+    assert all(line.startswith("No gradient function") for line in told)  # QML 0.9.0's log
     for word in ("(1, 4, 2)", "test accuracy", "ratio", "All values agree with Qiskit's."):
         assert word in done.stdout
 
