@@ -70,6 +70,9 @@ _STANDARD_MODULE = "qiskit.circuit.library.standard_gates"
 # Their definitions use ancillas that must be clean, or are exact up to phases only.
 _NOT_PLAIN_CONTROL = (MCXRecursive, MCXVChain)
 
+# Before Qiskit 2.2 an evolution stood for its product formula, which is its definition.
+_EVOLVES_EXACTLY = "to_matrix" in vars(PauliEvolutionGate)
+
 _NOTHING: Lowering = ([], Angle())
 
 
@@ -130,7 +133,7 @@ class Walk:
                 return [], self.expressions.angle(gate.params[0], where)
             case PermutationGate():
                 return _permutation(gate.pattern.tolist(), qubits), Angle()
-            case PauliEvolutionGate():
+            case PauliEvolutionGate() if _EVOLVES_EXACTLY:
                 time = self.expressions.angle(gate.time, where)
                 return evolution(gate, time, qubits, where)
             case HamiltonianGate():
