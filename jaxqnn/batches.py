@@ -44,7 +44,7 @@ class _States(NamedTuple):
 # gradient. A complex block takes its products apart, an exchange what it receives.
 _PLAIN = _States(3.2, 4.6, 0.8)
 _MORE_WITH_BLOCKS = _States(1.2, 0.1, 1.9)
-_MORE_IF_SPLIT = _States(1.9, 2.2, -1.1)
+_MORE_IF_SPLIT = _States(0.8, 0.0, 0.0)
 _ANGLES_EACH, _ANGLES_BESIDES = 4, 1
 
 

@@ -32,9 +32,11 @@ def final_amplitudes(program: Program, values: ArrayLike) -> Complexes:
         state = state[_linear(layer.label_map, labels)]
         turn = sum((at(angle) * _sign(labels & mask) for mask, angle in layer.phases), start=0.0)
         state = state * np.exp(-0.5j * turn)
-        leading = [_ry(at(angle)) for angle in layer.rotations]
-        matrix = _product(leading) if layer.block is None else layer.block
-        state = (matrix @ state.reshape(matrix.shape[0], -1)).reshape(-1)
+        for bit, angle in zip(program.rotated.positions, layer.rotations, strict=False):
+            pairs = state.reshape(-1, 2, 1 << bit)
+            state = np.einsum("ij,ajb->aib", _ry(at(angle)), pairs).reshape(-1)
+        if layer.block is not None:
+            state = (layer.block @ state.reshape(layer.block.shape[0], -1)).reshape(-1)
     circuit_labels = np.zeros_like(labels)
     for qubit, row in enumerate(program.frame.rows):
         circuit_labels |= (_odd(labels & row) ^ (program.flips >> qubit & 1)) << qubit

@@ -17,6 +17,7 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp, random_unitary
 
 import jaxqnn
+from jaxqnn.sharding.build import mesh_data
 
 QUBITS = 10
 RNG = np.random.default_rng(5)
@@ -154,8 +155,11 @@ def memory(n: int) -> dict[str, Any]:
     many = compiled(mesh(1, 8))
     text = many.as_text()
     network = jaxqnn.EstimatorQNN(circuit=made, input_params=x, weight_params=w, mesh=mesh(1, 8))
+    model = network._evaluator.model
+    program = jax.tree.leaves(mesh_data(model, mesh(1, 8)))
     return {
         "device": peak(many),
+        "program": sum(np.asarray(leaf).nbytes for leaf in program),
         "predicted": network.resources(1).peak_bytes,
         "whole": peak(compiled(None)),
         "all_gather": text.count("all-gather"),
