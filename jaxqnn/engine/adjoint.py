@@ -27,6 +27,7 @@ from jaxqnn.engine.evolve import (
 )
 from jaxqnn.engine.layers import (
     Rotations,
+    add_up,
     chunk_cotangent,
     half_signs,
     label_index,
@@ -238,7 +239,7 @@ def _of_whole_label(state: jax.Array, cotangents: jax.Array, num_bits: int) -> j
     # A product with ones: XLA's CPU backend sums rows slowly.
     ones = jnp.ones((terms.shape[-1],), state.dtype)
     rows = jnp.dot(terms.reshape(-1, ones.size), ones, precision=lax.Precision.HIGHEST)
-    return jnp.sum(rows.reshape(*terms.shape[:-1]), axis=2)
+    return add_up(rows.reshape(*terms.shape[:-1]), 2)
 
 
 def _of_group(

@@ -98,6 +98,22 @@ def apply_block(state: jax.Array, block: jax.Array) -> jax.Array:
     )
 
 
+# Up to this length, sums are written out.
+_SHORT = 8
+
+
+def add_up(terms: jax.Array, axis: int) -> jax.Array:
+    """The sum over an axis.
+
+    Of a few terms, as additions: XLA's CPU backend would hand a short sum to its thread pool, which
+    takes longer than all the rest of a layer of a few qubits.
+    """
+    if terms.shape[axis] > _SHORT:
+        return jnp.sum(terms, axis=axis)
+    parts = [lax.index_in_dim(terms, i, axis, keepdims=False) for i in range(terms.shape[axis])]
+    return sum(parts[1:], start=parts[0])
+
+
 class Signs(NamedTuple):
     """(-1)^parity(mask & x) of K masks, as a product over the halves of x.
 
@@ -142,7 +158,7 @@ def chunk_cotangent(signs: Signs, cotangent: jax.Array) -> jax.Array:
     by_high = jnp.dot(
         cotangent.reshape(-1, signs.low.shape[0]), signs.low, precision=lax.Precision.HIGHEST
     ).reshape(*cotangent.shape[:-1], *signs.high.shape)
-    return -0.5 * jnp.sum(signs.high * by_high, axis=-2)
+    return -0.5 * add_up(signs.high * by_high, -2)
 
 
 class Phase(NamedTuple):
