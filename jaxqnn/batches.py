@@ -22,10 +22,6 @@ Floats = NDArray[np.floating]
 # wants the largest pieces that fit.
 _PIECE_BYTES = 1 << 20
 
-# States that a gradient keeps between layers where there is room, and the most they may take:
-# beyond it, writing and reading them costs as much as undoing layers does.
-_HISTORY, _HISTORY_BYTES = 8, 160 << 20
-
 # Below this many amplitudes in all, a second thread costs more than it brings.
 _WORTH_SPLITTING = 1 << 12
 
@@ -42,8 +38,8 @@ class _States(NamedTuple):
 # keeps the state and its cotangents, and the step in progress a second copy, gathered or
 # multiplied. The phases' angles, cosines and sines come to one state more, and so do the terms of a
 # gradient. A complex block takes its products apart, an exchange what it receives.
-_PLAIN = _States(3.2, 4.6, 0.8)
-_MORE_WITH_BLOCKS = _States(1.2, 0.1, 1.9)
+_PLAIN = _States(3.2, 6.1, 2.2)
+_MORE_WITH_BLOCKS = _States(1.2, 0.0, 0.2)
 _MORE_IF_SPLIT = _States(0.8, 0.0, 0.0)
 _ANGLES_EACH, _ANGLES_BESIDES = 4, 1
 
@@ -120,14 +116,12 @@ class Plan:
         at_once: How many of them are in memory together.
         peak_bytes: Bytes at the peak, on one device.
         usable_bytes: What may be used there.
-        history: How many states between layers a gradient keeps, see ``engine.kernels``.
     """
 
     pieces: tuple[Piece, ...]
     at_once: int
     peak_bytes: int
     usable_bytes: int
-    history: int = 0
 
     def check(self, what: str, instead: str) -> None:
         """Refuses a batch of which not even the smallest piece fits; see ``memory.require``."""
@@ -174,14 +168,7 @@ def plan(
     at_once = min(len(pieces), workers)
     while at_once > 1 and at_once * footprint.peak_bytes(size) > usable:
         at_once -= 1
-    peak = at_once * footprint.peak_bytes(size)
-    # The final state is among those kept, and a copy of it.
-    kept = (_HISTORY + 2) * size * footprint.state_bytes
-    if footprint.num_cotangents and mesh is None and kept <= _HISTORY_BYTES:
-        with_history = peak + at_once * kept
-        if with_history <= usable:
-            return Plan(pieces, at_once, with_history, usable, _HISTORY)
-    return Plan(pieces, at_once, peak, usable)
+    return Plan(pieces, at_once, at_once * footprint.peak_bytes(size), usable)
 
 
 def check_whole(batch: int, footprint: Footprint, *, mesh: Mesh | None = None) -> None:

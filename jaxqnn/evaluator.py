@@ -131,7 +131,7 @@ class Evaluator:
             if directions is not None:
                 found = self._along(rows.columns, *directions)
             else:
-                found = self._compiled.jacobian(*rows.columns, inputs_count=counts, **rows.keywords)
+                found = self._compiled.jacobian(*rows.columns, inputs_count=counts)
             return found if self._atoms is None else self._atoms.pull_each(rows.inputs, w, *found)
 
         if directions is None:
@@ -155,7 +155,7 @@ class Evaluator:
 
         def run(rows: _Rows) -> tuple[jax.Array, ...]:
             # Samples added as padding have no cotangent, so they add nothing to the weights'.
-            _, *found = self._compiled.vjp(*rows.columns, rows.piece.cut(ct), **rows.keywords)
+            _, *found = self._compiled.vjp(*rows.columns, rows.piece.cut(ct))
             if self._atoms is not None:
                 found = self._atoms.pull_sum(rows.inputs, w, *found)
             return found[0], found[1][None]
@@ -247,7 +247,6 @@ class Evaluator:
         """Runs a task over the pieces of a batch and joins what it returns."""
         pieces = self.plan(x.shape[0], num_cotangents)
         self._check(pieces, num_cotangents)
-        keywords = {"history": pieces.history} if self.mesh is None else {}
 
         def run(piece: Piece) -> tuple[Floats, ...]:
             with jax.enable_x64(self.precision == "double"), jax.default_device(self.device):
@@ -255,7 +254,7 @@ class Evaluator:
                 if self.model.program.amplitudes:
                     # A padded row of zeros has no norm; its NaN would reach sums over the batch.
                     inputs[piece.stop - piece.start :] = x[piece.stop - 1 : piece.stop]
-                found = task(_Rows(piece, inputs, self._columns(inputs, w), keywords))
+                found = task(_Rows(piece, inputs, self._columns(inputs, w)))
                 return tuple(np.asarray(part) for part in found)
 
         joined = over_pieces(run, pieces)
@@ -395,12 +394,11 @@ def _refuse_zero_vectors(x: Floats, w: Floats, outputs: Sequence[Floats]) -> Non
 
 @dataclass(frozen=True)
 class _Rows:
-    """One piece of a batch: its inputs as given and as the engine's columns, and how to run it."""
+    """One piece of a batch: its inputs as given, and as the engine's columns."""
 
     piece: Piece
     inputs: Floats
     columns: _Columns
-    keywords: dict[str, int]
 
 
 class _Atoms:

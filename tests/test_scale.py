@@ -134,26 +134,6 @@ def test_the_prediction_is_that_of_the_compiler_within_half(
         assert 1 / 1.5 < found / predicted < 1.5, (cotangents, found, predicted)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("qubits", "batch"), [(10, 8), (16, 1)])
-def test_the_prediction_counts_the_states_kept_for_the_reverse_sweep(
-    qubits: int, batch: int
-) -> None:
-    model = network(qubits)._evaluator.model
-    pieces = plan(batch, model.footprint(1, 8))
-    assert pieces.history > 0
-    rows = pieces.pieces[0].size
-    with jax.enable_x64(True):
-        inputs, weights = (
-            jax.ShapeDtypeStruct(shape, np.float64)
-            for shape in ((rows, model.padded_sizes[0]), model.padded_sizes[1:])
-        )
-        data = (model.tables, model.measurement)
-        program = kernels.jacobian.lower(*data, inputs, weights, history=pieces.history)
-    found = compiled_bytes(program) + sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(data))
-    assert 1 / 1.5 < pieces.at_once * found / pieces.peak_bytes < 1.5
-
-
 @pytest.mark.parametrize("qubits", [30, 40])
 def test_resources_of_what_fits_nowhere_are_told_and_running_it_is_refused(qubits: int) -> None:
     qnn = network(qubits, reps=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -124,7 +125,7 @@ def test_they_are_those_of_unrolled_layers(case: Callable[[], Case], kind: str) 
         "some": (lambda label: label // 2, size - 1),
         "none twice": (lambda label: label, 2 * size),
     }[kind]
-    keywords = {"input_params": inputs, "weight_params": weights}
+    keywords: dict[str, Any] = {"input_params": inputs, "weight_params": weights}
     qnn = jaxqnn.SamplerQNN(
         circuit=circuit,
         interpret=interpret,

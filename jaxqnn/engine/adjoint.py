@@ -1,4 +1,4 @@
-"""The reverse sweep: cotangents of all angles, keeping few states whatever the depth.
+"""The reverse sweep: cotangents of all angles, keeping two states whatever the depth.
 
 The derivation is in ``adjoint.md`` beside this file.
 """
@@ -17,7 +17,6 @@ from jax import lax
 from jaxqnn.engine.angles import Angles
 from jaxqnn.engine.evolve import (
     FEW_LABELS,
-    apply_phases,
     apply_rotations,
     given_state,
     group_rotations,
@@ -41,7 +40,7 @@ from jaxqnn.program.tables import Tables, high_bits
 def adjoint(
     tables: Tables,
     angles: Angles,
-    kept: jax.Array,
+    state: jax.Array,
     cotangents: jax.Array,
     *,
     per_sample: bool,
@@ -52,7 +51,7 @@ def adjoint(
     Args:
         tables: The program.
         angles: Its angles.
-        kept: The final state and earlier ones, (1 + H, B, 2, 2^n), see ``evolve_keeping``.
+        state: The final state, (B, 2, 2^n).
         cotangents: (B, m, 2, 2^n), one for each of m outputs: the gradient of the output by real
             and imaginary part of each amplitude.
         per_sample: True for the Jacobian, which keeps the batch axis of every angle. False for a
@@ -64,68 +63,35 @@ def adjoint(
         1) if not per_sample), and that of the start, (B, m, 2, 2^n).
     """
     groups = tuple(group.swapped() for group in group_rotations(tables, angles))
-    history = kept.shape[0] - 1
-    first_kept = jnp.maximum(tables.num_layers - history, 0) if history else tables.num_layers
-
-    def back(l: jax.Array, state: jax.Array) -> jax.Array:
-        return relabel(state, label_index(tables.inverse_high[l], tables.inverse_low[l]))
-
-    def point(l: jax.Array, state: jax.Array) -> jax.Array:
-        """The state between the phases and the rotations of layer l."""
-        if not history:
-            return state
-        return lax.cond(l >= first_kept, lambda: kept[1 + l % history], lambda: state)
-
-    def undo_state(l: jax.Array, state: jax.Array) -> jax.Array:
-        """From that point to the same point before the rotations of the layer before."""
-        state = back(l, apply_phases(tables, angles, l, point(l, state), inverse=True))
-        return apply_rotations(tables, groups, l - 1, state, inverse=True)
 
     def layer(i: jax.Array, sweep: Sweep) -> Sweep:
         l = tables.num_layers - 1 - i
         sweep = undo_layer(
-            tables,
-            angles,
-            groups,
-            l,
-            sweep,
-            partial(point, l),
-            per_sample=per_sample,
-            inputs_count=inputs_count,
+            tables, angles, groups, l, sweep, per_sample=per_sample, inputs_count=inputs_count
         )
-        if history:
-            undoes = ((l > 0) & (l <= first_kept)).astype(jnp.int32)
-            state = when(undoes, l, undo_state, sweep.state)
-        else:
-            # Once too often, before layer 0; nothing reads it.
-            state = undo_state(l, sweep.state)
-        return sweep._replace(cotangents=back(l, sweep.cotangents), state=state)
+        index = label_index(tables.inverse_high[l], tables.inverse_low[l])
+        return sweep._replace(both=relabel(sweep.both, index))
 
-    state = kept[0]
-    if not history:
-        last = jnp.maximum(tables.num_layers - 1, 0)
-        state = apply_rotations(tables, groups, last, state, inverse=True)
     sweep = lax.fori_loop(
         0, tables.num_layers, layer, begin(angles, state, cotangents, per_sample=per_sample)
     )
+    at_start = sweep.both[:, 1:]
     rotations, shared, sample = sweep.found()
-    start, amplitudes = _start_cotangents(angles, sweep.cotangents)
-    return Angles(rotations, shared, sample, start, amplitudes), sweep.cotangents
+    start, amplitudes = _start_cotangents(angles, at_start)
+    return Angles(rotations, shared, sample, start, amplitudes), at_start
 
 
 class Sweep(NamedTuple):
     """What the reverse sweep carries from layer to layer.
 
     Attributes:
-        state: (B, 2, 2^n), undone step by step unless it was kept.
-        cotangents: (B, m, 2, 2^n), its cotangents.
+        both: (B, 1 + m, 2, 2^n); row 0 is the state, undone step by step beside its cotangents.
         rotations: (L, B or 1, m, r), cotangents found so far, as are the next two.
         shared: (C, B or 1, m, K).
         sample: (C', B, m, K).
     """
 
-    state: jax.Array
-    cotangents: jax.Array
+    both: jax.Array
     rotations: jax.Array
     shared: jax.Array
     sample: jax.Array
@@ -144,8 +110,7 @@ def begin(angles: Angles, state: jax.Array, cotangents: jax.Array, *, per_sample
     rows = (batch if per_sample else 1, outputs)
     (length, count), (chunks, width) = angles.rotations.shape, angles.shared.shape
     return Sweep(
-        state,
-        cotangents,
+        jnp.concatenate([state[:, None], cotangents], axis=1),
         jnp.zeros((length, *rows, count), state.dtype),
         jnp.zeros((chunks, *rows, width), state.dtype),
         jnp.zeros((angles.sample.shape[0], batch, outputs, angles.sample.shape[2]), state.dtype),
@@ -158,12 +123,11 @@ def undo_layer(
     groups: tuple[Rotations, ...],
     l: jax.Array,
     sweep: Sweep,
-    point: Callable[[jax.Array], jax.Array],
     *,
     per_sample: bool,
     inputs_count: bool,
 ) -> Sweep:
-    """Undoes layer l on the cotangents, but for its label map, and notes the angles' cotangents.
+    """Undoes layer l but for its label map, and notes its angles' cotangents.
 
     Args:
         tables: The program.
@@ -171,14 +135,14 @@ def undo_layer(
         groups: The matrices that undo rotations.
         l: The layer.
         sweep: The sweep after the layer.
-        point: From the sweep's state to that between the layer's phases and its rotations.
         per_sample: See ``adjoint``.
         inputs_count: See ``adjoint``.
     """
-    lam = apply_rotations(tables, groups, l, sweep.cotangents, inverse=True)
 
-    def of_rotations(lam: jax.Array, state: jax.Array) -> jax.Array:
-        return rotation_cotangents(point(state), lam, tables.group_sizes, per_sample=per_sample)
+    def of_rotations(both: jax.Array) -> jax.Array:
+        return rotation_cotangents(
+            both[:, 0], both[:, 1:], tables.group_sizes, per_sample=per_sample
+        )
 
     def phases(l: jax.Array, sweep: Sweep, *, of_samples: bool) -> Sweep:
         return _undo_phases(
@@ -186,26 +150,28 @@ def undo_layer(
             angles,
             l,
             sweep,
-            point(sweep.state),
             of_samples=of_samples,
             per_sample=per_sample,
             inputs_count=inputs_count,
         )
 
-    found = _if(jnp.any(tables.trainable[l] > 0), of_rotations, lam, sweep.state)
-    sweep = sweep._replace(cotangents=lam, rotations=sweep.rotations.at[l].set(found))
+    both = apply_rotations(tables, groups, l, sweep.both, inverse=True)
+    found = _if(jnp.any(tables.trainable[l] > 0), of_rotations, both)
+    sweep = sweep._replace(both=both, rotations=sweep.rotations.at[l].set(found))
     # Reading the cotangents and undoing the turn in the same loop spares a copy of the state.
     for runs, of_samples in zip(phase_kinds(tables, l), (False, True), strict=True):
         sweep = when(runs, l, partial(phases, of_samples=of_samples), sweep)
     return sweep
 
 
-def _if(wanted: jax.Array, function: Callable[..., jax.Array], *operands: jax.Array) -> jax.Array:
-    """A function's value if it is wanted, else zeros; small operands are not worth the question."""
-    if operands[0].shape[-1] <= FEW_LABELS:
-        return function(*operands)
-    shape = jax.eval_shape(function, *operands)
-    return lax.cond(wanted, function, lambda *_: jnp.zeros(shape.shape, shape.dtype), *operands)
+def _if(
+    wanted: jax.Array, function: Callable[[jax.Array], jax.Array], both: jax.Array
+) -> jax.Array:
+    """A function's value if it is wanted, else zeros; short labels are not worth the question."""
+    if both.shape[-1] <= FEW_LABELS:
+        return function(both)
+    shape = jax.eval_shape(function, both)
+    return lax.cond(wanted, function, lambda _: jnp.zeros(shape.shape, shape.dtype), both)
 
 
 def rotation_cotangents(
@@ -284,19 +250,19 @@ def _undo_phases(
     angles: Angles,
     l: jax.Array,
     sweep: Sweep,
-    psi: jax.Array,
     *,
     of_samples: bool,
     per_sample: bool,
     inputs_count: bool,
 ) -> Sweep:
-    """Notes the cotangents of layer l's phases, and undoes them on the states' cotangents.
+    """Notes the cotangents of layer l's phases, and undoes them.
 
     A turn of psi[x] by d phi adds i psi d phi, so phi[x] has the cotangent Im(conj(psi) lambda).
     """
     num_qubits = tables.num_qubits
-    lam, shared, sample = sweep.cotangents, sweep.shared, sweep.sample
-    labels = lam[:, :, 1] * psi[:, None, 0] - lam[:, :, 0] * psi[:, None, 1]
+    both, shared, sample = sweep.both, sweep.shared, sweep.sample
+    psi, lam = both[:, :1], both[:, 1:]
+    labels = lam[:, :, 1] * psi[:, :, 0] - lam[:, :, 0] * psi[:, :, 1]
 
     def write(c: jax.Array, out: jax.Array, masks: jax.Array, labels: jax.Array) -> jax.Array:
         signs = half_signs(masks[c], num_qubits, high_bits(num_qubits), out.dtype)
@@ -316,8 +282,8 @@ def _undo_phases(
         lambda c, out: write(c, out, tables.shared_masks, summed),
         shared,
     )
-    lam = turn(lam, layer_phase(tables, angles, l, per_sample=of_samples).conjugate())
-    return sweep._replace(cotangents=lam, shared=shared, sample=sample)
+    undone = turn(both, layer_phase(tables, angles, l, per_sample=of_samples).conjugate())
+    return Sweep(undone, sweep.rotations, shared, sample)
 
 
 def _start_cotangents(angles: Angles, at_start: jax.Array) -> tuple[jax.Array, jax.Array | None]:

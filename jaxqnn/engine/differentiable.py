@@ -203,7 +203,7 @@ def _pull_one(
         tables,
         inputs.reshape(groups * batch, -1),
         weights,
-        state[None],
+        state,
         of_state,
         per_sample=groups > 1,
         inputs_count=True,

@@ -89,36 +89,11 @@ def evolve(
     return lax.fori_loop(first, tables.num_layers if last is None else last, layer, state)
 
 
-def evolve_keeping(tables: Tables, angles: Angles, state: jax.Array, length: int) -> jax.Array:
-    """As ``evolve``, for the reverse sweep: (1 + H, B, 2, 2^n), the final state and H before it.
-
-    Row 1 + (l mod H) is the state between the phases and the rotations of layer l, of the last H
-    layers.  The reverse sweep undoes the layers before those, or all if H, the ``length``, is 0.
-    """
-    if not length:
-        return evolve(tables, angles, state)[None]
-    groups = group_rotations(tables, angles)
-
-    def layer(l: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        state, kept = carry
-        state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
-        state = apply_phases(tables, angles, l, state)
-        kept = kept.at[1 + l % length].set(state)
-        return apply_rotations(tables, groups, l, state, inverse=False), kept
-
-    kept = jnp.zeros((1 + length, *state.shape), state.dtype)
-    state, kept = lax.fori_loop(0, tables.num_layers, layer, (state, kept))
-    return kept.at[0].set(state)
-
-
-def apply_phases(
-    tables: Tables, angles: Angles, l: jax.Array, state: jax.Array, *, inverse: bool = False
-) -> jax.Array:
-    """The phases of layer l (``inverse``: undone)."""
+def apply_phases(tables: Tables, angles: Angles, l: jax.Array, state: jax.Array) -> jax.Array:
+    """The phases of layer l."""
 
     def step(l: jax.Array, state: jax.Array, *, per_sample: bool) -> jax.Array:
-        by = layer_phase(tables, angles, l, per_sample=per_sample)
-        return turn(state, by.conjugate() if inverse else by)
+        return turn(state, layer_phase(tables, angles, l, per_sample=per_sample))
 
     for runs, per_sample in zip(phase_kinds(tables, l), (False, True), strict=True):
         state = when(runs, l, partial(step, per_sample=per_sample), state)

@@ -14,7 +14,7 @@ from jax import lax
 
 from jaxqnn.engine.adjoint import adjoint
 from jaxqnn.engine.angles import evaluate, pull_back, pull_back_shared
-from jaxqnn.engine.evolve import evolve, evolve_keeping, start_state
+from jaxqnn.engine.evolve import evolve, start_state
 from jaxqnn.engine.measurement import Measurement, ProbabilityMeasurement
 from jaxqnn.engine.shared_bras import TANGENTS_AT_ONCE, probability_derivatives
 from jaxqnn.program.tables import Tables
@@ -26,17 +26,11 @@ def final_state(tables: Tables, inputs: jax.Array, weights: jax.Array) -> jax.Ar
     return evolve(tables, angles, start_state(angles))
 
 
-def _kept_states(tables: Tables, inputs: jax.Array, weights: jax.Array, history: int) -> jax.Array:
-    """The final state and earlier ones for the reverse sweep, (1 + history, B, 2, 2^n)."""
-    angles = evaluate(tables, inputs.T, weights)
-    return evolve_keeping(tables, angles, start_state(angles), history)
-
-
 def pull_state(
     tables: Tables,
     inputs: jax.Array,
     weights: jax.Array,
-    kept: jax.Array,
+    state: jax.Array,
     cotangents: jax.Array,
     *,
     per_sample: bool,
@@ -44,13 +38,11 @@ def pull_state(
 ) -> tuple[jax.Array, jax.Array]:
     """Cotangents of inputs (B, m, P) and weights (B, m, W) from those of the final state.
 
-    The state is given as ``evolve_keeping`` gives it: (1 + H, B, 2, 2^n).
-
     With ``per_sample`` False the weights' are summed over the batch: (1, m, W).
     """
     angles = evaluate(tables, inputs.T, weights)
     found, _ = adjoint(
-        tables, angles, kept, cotangents, per_sample=per_sample, inputs_count=inputs_count
+        tables, angles, state, cotangents, per_sample=per_sample, inputs_count=inputs_count
     )
     return pull_back(
         tables,
@@ -74,7 +66,7 @@ def value(
     return measurement.outputs(final_state(tables, inputs, weights))
 
 
-@partial(jax.jit, static_argnames=("inputs_count", "history"))
+@partial(jax.jit, static_argnames="inputs_count")
 def jacobian(
     tables: Tables,
     measurement: Measurement,
@@ -82,19 +74,15 @@ def jacobian(
     weights: jax.Array,
     *,
     inputs_count: bool = True,
-    history: int = 0,
 ) -> tuple[jax.Array, jax.Array]:
-    """Derivatives of each sample's outputs by inputs (B, m, P) and weights (B, m, W).
-
-    A ``history`` of some states between layers is time for memory.
-    """
-    kept = _kept_states(tables, inputs, weights, history)
+    """Derivatives of each sample's outputs by inputs (B, m, P) and weights (B, m, W)."""
+    state = final_state(tables, inputs, weights)
     return pull_state(
         tables,
         inputs,
         weights,
-        kept,
-        measurement.cotangents(kept[0]),
+        state,
+        measurement.cotangents(state),
         per_sample=True,
         inputs_count=inputs_count,
     )
@@ -176,7 +164,7 @@ def probability_jacobian(
     return measurement.of_probabilities(along), by_weights
 
 
-@partial(jax.jit, static_argnames=("inputs_count", "history"))
+@partial(jax.jit, static_argnames="inputs_count")
 def vjp(
     tables: Tables,
     measurement: Measurement,
@@ -185,20 +173,19 @@ def vjp(
     cotangent: jax.Array,
     *,
     inputs_count: bool = True,
-    history: int = 0,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Outputs (B, m), and cotangents of inputs (B, P) and weights (W,) from one of outputs (B, m).
 
     One pulled-back state whatever the number of outputs.
     """
-    kept = _kept_states(tables, inputs, weights, history)
+    state = final_state(tables, inputs, weights)
     of_inputs, of_weights = pull_state(
         tables,
         inputs,
         weights,
-        kept,
-        measurement.pull(kept[0], cotangent)[:, None],
+        state,
+        measurement.pull(state, cotangent)[:, None],
         per_sample=False,
         inputs_count=inputs_count,
     )
-    return measurement.outputs(kept[0]), of_inputs[:, 0], of_weights[0, 0]
+    return measurement.outputs(state), of_inputs[:, 0], of_weights[0, 0]

@@ -98,26 +98,17 @@ def _sweep(
 
     def layer(i: jax.Array, sweep: Sweep) -> Sweep:
         l = jnp.asarray(local.num_layers) - 1 - i
-        cotangents, state = (
-            lax.fori_loop(0, tables.exchange[l], lambda _, part: exchange(part), part)
-            for part in (sweep.cotangents, sweep.state)
-        )
-        state = apply_rotations(local, groups, l, state, inverse=True)
+        both = lax.fori_loop(0, tables.exchange[l], lambda _, part: exchange(part), sweep.both)
         sweep = undo_layer(
             local,
             angles,
             groups,
             l,
-            sweep._replace(cotangents=cotangents, state=state),
-            lambda state: state,
+            sweep._replace(both=both),
             per_sample=per_sample,
             inputs_count=inputs_count,
         )
-        state = apply_phases(local, angles, l, sweep.state, inverse=True)
-        index = _index(tables, l, inverse=True)
-        return sweep._replace(
-            cotangents=relabel(sweep.cotangents, index), state=relabel(state, index)
-        )
+        return sweep._replace(both=relabel(sweep.both, _index(tables, l, inverse=True)))
 
     sweep = lax.fori_loop(
         0, local.num_layers, layer, begin(angles, part, cotangents, per_sample=per_sample)
@@ -126,7 +117,7 @@ def _sweep(
     shared *= device_signs(tables.shared_device, dtype)[..., None, None]
     sample *= device_signs(tables.sample_device, dtype)[..., None, None]
     _, pull = jax.vjp(_start, starts)
-    of_starts = jax.vmap(lambda c: pull(c)[0], in_axes=1, out_axes=1)(sweep.cotangents[:, :, 0])
+    of_starts = jax.vmap(lambda c: pull(c)[0], in_axes=1, out_axes=1)(sweep.both[:, 1:, 0])
     return Angles(rotations, shared, sample, angles.start), of_starts
 
 

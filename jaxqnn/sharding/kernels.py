@@ -86,8 +86,7 @@ class WholeStates(NamedTuple):
 
     def pull_state(self, *args: Any, **kwargs: Any) -> tuple[jax.Array, jax.Array]:
         """See ``Data``."""
-        inputs, weights, state, cotangents = args
-        return kernels.pull_state(self.tables, inputs, weights, state[None], cotangents, **kwargs)
+        return kernels.pull_state(self.tables, *args, **kwargs)
 
 
 class SplitStates(NamedTuple):
