@@ -22,18 +22,13 @@ from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.batches import Piece, Plan, over_pieces, plan
 from jaxqnn.engine import kernels
-from jaxqnn.engine.shared_bras import TANGENTS_AT_ONCE
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.functions import Function, model_function
-from jaxqnn.measure.outcomes import SumsOfProbabilities
 from jaxqnn.measure.specification import Specification
 from jaxqnn.model import Model
 from jaxqnn.program.tables import column_order
 from jaxqnn.sharding import kernels as mesh_kernels
 from jaxqnn.sharding.build import check_mesh, mesh_data
-
-# Up to this width, the bras of all labels are fewer than the tangents of most batches.
-_SHARED_BRAS_QUBITS = 6
 
 Precision = Literal["double", "single"]
 Floats = NDArray[np.floating]
@@ -78,7 +73,7 @@ class Evaluator:
         self.device, self.mesh = device, mesh
 
     def __getstate__(self) -> dict[str, Any]:
-        derived = ("_compiled", "_atoms", "_directions", "_count_of_directions", "function")
+        derived = ("_compiled", "_atoms", "_directions", "function")
         return {key: value for key, value in vars(self).items() if key not in derived}
 
     @cached_property
@@ -134,12 +129,7 @@ class Evaluator:
                 found = self._compiled.jacobian(*rows.columns, inputs_count=counts)
             return found if self._atoms is None else self._atoms.pull_each(rows.inputs, w, *found)
 
-        if directions is None:
-            states = self.num_outputs
-        elif self._shared_bras:
-            states = 1 << self.model.program.num_qubits
-        else:
-            states = TANGENTS_AT_ONCE
+        states = self.num_outputs if directions is None else kernels.TANGENTS_AT_ONCE
         by_inputs, by_weights = self._run(run, x, w, states)
         return (
             by_inputs[..., : self.model.num_inputs] if wrt_inputs else None,
@@ -187,55 +177,17 @@ class Evaluator:
     def _along(
         self, columns: _Columns, towards_inputs: Floats, towards_weights: Floats
     ) -> tuple[Floats, Floats]:
-        """The Jacobian of many outputs, in the shapes of ``kernels.jacobian``."""
-        compiled = self._compiled
-        assert compiled.tangents is not None  # as _directions found
-        assert compiled.probability_jacobian is not None
+        """The Jacobian from tangents, in the shapes of ``kernels.jacobian``."""
+        assert self._compiled.tangents is not None  # as _directions found
+        tangents = self._compiled.tangents(*columns, towards_inputs, towards_weights)
+        found = np.moveaxis(np.asarray(tangents), 0, 2)
         num_inputs, num_weights = (len(part) for part in column_order(self.model.program))
-        if self._shared_bras:
-            counts = self._count_of_directions, num_weights
-            tangents, beside = map(
-                np.array,
-                compiled.probability_jacobian(*columns, towards_inputs, towards_weights, *counts),
-            )
-            tangents[num_inputs : num_inputs + num_weights] += beside[:num_weights]
-        else:
-            tangents = np.asarray(compiled.tangents(*columns, towards_inputs, towards_weights))
-        found = np.moveaxis(tangents, 0, 2)
         padded_inputs, padded_weights = self.model.padded_sizes
         by_inputs = np.zeros((*found.shape[:2], padded_inputs), self._dtype)
         by_weights = np.zeros((*found.shape[:2], padded_weights), self._dtype)
         by_inputs[..., :num_inputs] = found[..., :num_inputs]
         by_weights[..., :num_weights] = found[..., num_inputs : num_inputs + num_weights]
         return by_inputs, by_weights
-
-    @cached_property
-    def _shared_bras(self) -> bool:
-        """Whether many outputs are differentiated by bras that the samples share.
-
-        There are as many as labels, and overlaps of all with each sample: for short labels.
-        """
-        few = self.model.program.num_qubits <= _SHARED_BRAS_QUBITS
-        return few and isinstance(self.model.measurement, SumsOfProbabilities)
-
-    @cached_property
-    def _count_of_directions(self) -> int:
-        """How many of ``_directions`` change what acts before the first shared layer."""
-        program = self.model.program
-        columns, weights = column_order(program)
-        last = max(
-            (
-                number
-                for number, layer in enumerate(program.layers)
-                if any(program.is_per_sample(angle) for _, angle in layer.phases)
-            ),
-            default=-1,
-        )
-        angles = [*program.start, *program.amplitudes]
-        for layer in program.layers[: last + 1]:
-            angles += [*layer.rotations, *(angle for _, angle in layer.phases)]
-        reached = any(angle.depends_on(frozenset(weights)) for angle in angles)
-        return len(columns) + (len(weights) if reached else 0)
 
     def _run(
         self,
@@ -309,13 +261,13 @@ class Evaluator:
                 partial(kernels.jacobian, tables, measurement),
                 partial(kernels.vjp, tables, measurement),
                 partial(kernels.tangents, tables, measurement),
-                partial(kernels.probability_jacobian, tables, measurement),
             )
         data = mesh_kernels.put(mesh_data(self.model, self.mesh), self.mesh)
         return _Compiled(
             partial(mesh_kernels.value, data, mesh=self.mesh),
             partial(mesh_kernels.jacobian, data, mesh=self.mesh),
             partial(mesh_kernels.vjp, data, mesh=self.mesh),
+            None,
         )
 
     @cached_property
@@ -351,9 +303,7 @@ class _Compiled(NamedTuple):
     value: Callable[..., jax.Array]
     jacobian: Callable[..., tuple[jax.Array, jax.Array]]
     vjp: Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
-    # None on a mesh, whose kernels run in reverse only.
-    tangents: Callable[..., jax.Array] | None = None
-    probability_jacobian: Callable[..., tuple[jax.Array, jax.Array]] | None = None
+    tangents: Callable[..., jax.Array] | None  # None on a mesh, whose kernels run in reverse only
 
 
 def _warn_of_singular_angles(x: Floats, w: Floats, outputs: Sequence[Floats]) -> None:

@@ -102,21 +102,6 @@ def pull_back(
     )
 
 
-def pull_back_shared(
-    tables: Tables, weights: jax.Array, of_shared: jax.Array, columns: jax.Array
-) -> jax.Array:
-    """Cotangents of some weights (U, ...), from those of the shared table's angles (A, ...)."""
-    table = tables.shared
-    given = _with_one(weights[:, None])[:, 0]
-    factor = _cast(table.use_coefficient, given)[columns] * given[table.use_other[columns]]
-    return jnp.einsum(
-        "ut,ut...->u...",
-        factor,
-        of_shared[table.use_source[columns]],
-        precision=lax.Precision.HIGHEST,
-    )
-
-
 def _from_terms(table: TermTable, columns: jax.Array) -> jax.Array:
     """The angles (A, B) of a table of terms."""
     factors = columns[table.first] * columns[table.second]

@@ -60,24 +60,16 @@ def group_rotations(tables: Tables, angles: Angles) -> tuple[Rotations, ...]:
     )
 
 
-def evolve(
-    tables: Tables,
-    angles: Angles,
-    state: jax.Array,
-    first: jax.Array | int = 0,
-    last: jax.Array | None = None,
-) -> jax.Array:
-    """Runs the layers.
+def evolve(tables: Tables, angles: Angles, state: jax.Array) -> jax.Array:
+    """Runs all layers.
 
     Args:
         tables: The program.
         angles: Its angles.
         state: (B, 2, 2^n).
-        first: The first layer to run.
-        last: The layer before which to end; None runs all.
 
     Returns:
-        The state then; after all layers, in the final frame's labels.
+        The final state, in the final frame's labels.
     """
     groups = group_rotations(tables, angles)
 
@@ -86,7 +78,7 @@ def evolve(
         state = apply_phases(tables, angles, l, state)
         return apply_rotations(tables, groups, l, state, inverse=False)
 
-    return lax.fori_loop(first, tables.num_layers if last is None else last, layer, state)
+    return lax.fori_loop(0, tables.num_layers, layer, state)
 
 
 def apply_phases(tables: Tables, angles: Angles, l: jax.Array, state: jax.Array) -> jax.Array:

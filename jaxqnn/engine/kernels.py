@@ -13,10 +13,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxqnn.engine.adjoint import adjoint
-from jaxqnn.engine.angles import evaluate, pull_back, pull_back_shared
+from jaxqnn.engine.angles import evaluate, pull_back
 from jaxqnn.engine.evolve import evolve, start_state
-from jaxqnn.engine.measurement import Measurement, ProbabilityMeasurement
-from jaxqnn.engine.shared_bras import TANGENTS_AT_ONCE, probability_derivatives
+from jaxqnn.engine.measurement import Measurement
 from jaxqnn.program.tables import Tables
 
 
@@ -88,8 +87,8 @@ def jacobian(
     )
 
 
-# Weights whose uses are summed up at once; the engine's are padded to a multiple of this.
-WEIGHTS_AT_ONCE = 16
+# Tangents carried through the layers at once; each takes as much memory as the states.
+TANGENTS_AT_ONCE = 8
 
 
 @jax.jit
@@ -123,45 +122,6 @@ def tangents(
         return jax.jvp(outputs, (inputs, weights), step)[1]
 
     return lax.map(along, (towards_inputs, towards_weights), batch_size=TANGENTS_AT_ONCE)
-
-
-@jax.jit
-def probability_jacobian(
-    tables: Tables,
-    measurement: ProbabilityMeasurement,
-    inputs: jax.Array,
-    weights: jax.Array,
-    towards_inputs: jax.Array,
-    towards_weights: jax.Array,
-    num_directions: jax.Array,
-    num_weights: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """Derivatives of outputs that are sums of probabilities; see ``shared_bras``.
-
-    Returns:
-        Along the first directions, through what acts before the first shared layer (T, B, m), and
-        by the first weights from that layer on (W, B, m); zeros for the others. What a weight does
-        is in both.
-    """
-    along, *of_angles = probability_derivatives(
-        tables, inputs, weights, towards_inputs, towards_weights, num_directions
-    )
-    # The angles of the shared table in its order, (A, B, 2^n).
-    flat = jnp.concatenate(
-        [jnp.moveaxis(part, 3, 1).reshape(-1, *part.shape[1:3]) for part in of_angles]
-    )
-    step = WEIGHTS_AT_ONCE
-
-    def chunk(c: jax.Array, found: jax.Array) -> jax.Array:
-        columns = c * step + jnp.arange(step)
-        part = measurement.of_probabilities(pull_back_shared(tables, weights, flat, columns))
-        return lax.dynamic_update_slice_in_dim(found, part, c * step, 0)
-
-    shape = (weights.shape[0], inputs.shape[0], measurement.num_outputs)
-    by_weights = lax.fori_loop(
-        0, (num_weights + step - 1) // step, chunk, jnp.zeros(shape, flat.dtype)
-    )
-    return measurement.of_probabilities(along), by_weights
 
 
 @partial(jax.jit, static_argnames="inputs_count")

@@ -22,10 +22,3 @@ class Measurement(Protocol):
 
     def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
         """The cotangent (B, 2, 2^n) of states from one (B, m) of their outputs."""
-
-
-class ProbabilityMeasurement(Measurement, Protocol):
-    """A measurement whose outputs are sums of the labels' probabilities."""
-
-    def of_probabilities(self, probabilities: jax.Array) -> jax.Array:
-        """The outputs (..., m) of probabilities (..., 2^n), or of their derivatives."""

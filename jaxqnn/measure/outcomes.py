@@ -33,12 +33,10 @@ class Diagonal(NamedTuple):
 
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
-        return self.of_probabilities(_probabilities(state))
-
-    def of_probabilities(self, probabilities: jax.Array) -> jax.Array:
-        """See ``engine.measurement``."""
-        weights = jnp.asarray(self.weights, probabilities.dtype)
-        return jnp.einsum("...x,ox->...o", probabilities, weights, precision=lax.Precision.HIGHEST)
+        weights = jnp.asarray(self.weights, state.dtype)
+        return jnp.einsum(
+            "bx,ox->bo", _probabilities(state), weights, precision=lax.Precision.HIGHEST
+        )
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
@@ -68,12 +66,9 @@ class Distribution(NamedTuple):
 
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
-        return self.of_probabilities(_probabilities(state))
-
-    def of_probabilities(self, probabilities: jax.Array) -> jax.Array:
-        """See ``engine.measurement``."""
         label = jnp.asarray(self.label)
-        return jnp.where(label >= 0, probabilities[..., jnp.maximum(label, 0)], 0)
+        found = _probabilities(state)[:, jnp.maximum(label, 0)]
+        return jnp.where(label >= 0, found, 0)
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
@@ -103,14 +98,10 @@ class Classes(NamedTuple):
 
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
-        return self.of_probabilities(_probabilities(state))
-
-    def of_probabilities(self, probabilities: jax.Array) -> jax.Array:
-        """See ``engine.measurement``."""
         # One row for each label: a scatter of whole rows.
-        rows = jnp.moveaxis(probabilities, -1, 0)
-        found = jax.ops.segment_sum(rows, jnp.asarray(self.of_label), num_segments=self.num_outputs)
-        return jnp.moveaxis(found, 0, -1)
+        return jax.ops.segment_sum(
+            _probabilities(state).T, jnp.asarray(self.of_label), num_segments=self.num_outputs
+        ).T
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
@@ -120,9 +111,6 @@ class Classes(NamedTuple):
     def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
         return _pull(self, state, cotangent)
-
-
-SumsOfProbabilities = Diagonal | Distribution | Classes
 
 
 class PauliSums(NamedTuple):

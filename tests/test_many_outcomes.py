@@ -1,4 +1,4 @@
-"""Jacobians of many probabilities: bras that samples share give what JAX's own derivatives give."""
+"""Jacobians of more outcomes than parameters: those of JAX's own derivatives, layer by layer."""
 
 from __future__ import annotations
 
@@ -134,7 +134,6 @@ def test_they_are_those_of_unrolled_layers(case: Callable[[], Case], kind: str) 
         **keywords,
     )
     assert qnn._evaluator._directions is not None
-    assert qnn._evaluator._shared_bras
     rng = np.random.default_rng(5)
     x, w = rng.normal(size=(BATCH, len(inputs))), rng.normal(size=len(weights))
     by_inputs, by_weights = qnn.backward(x if inputs else None, w)
