@@ -92,7 +92,7 @@ class Model:
         # Beside the states of more qubits than these, the program is nothing.
         if n <= _TABULATED_AT_ONCE:
             tables = self.tables
-            fixed += sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(tables))
+            fixed += self._table_bytes
             entries = sum(1 << 2 * size for size in tables.group_sizes)
             fixed += 2 * itemsize * tables.map_high.shape[0] * entries
             angles = tables.sample_masks.size + n + self.padded_sizes[0]
@@ -102,9 +102,18 @@ class Model:
             itemsize=itemsize,
             fixed_bytes=fixed,
             num_angles=angles,
-            has_blocks=any(layer.block is not None for layer in self.program.layers),
+            has_blocks=self._has_blocks,
             is_split=devices > 1,
         )
+
+    # Every call asks for these, and a small circuit's call is short.
+    @cached_property
+    def _table_bytes(self) -> int:
+        return sum(int(np.asarray(leaf).nbytes) for leaf in jax.tree.leaves(self.tables))
+
+    @cached_property
+    def _has_blocks(self) -> bool:
+        return any(layer.block is not None for layer in self.program.layers)
 
     @property
     def program(self) -> Program:

@@ -16,7 +16,6 @@ from jax import lax
 
 from jaxqnn.engine.angles import Angles
 from jaxqnn.engine.evolve import (
-    FEW_LABELS,
     apply_rotations,
     given_state,
     group_rotations,
@@ -25,6 +24,7 @@ from jaxqnn.engine.evolve import (
     when,
 )
 from jaxqnn.engine.layers import (
+    FEW_LABELS,
     Rotations,
     add_up,
     chunk_cotangent,

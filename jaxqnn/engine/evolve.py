@@ -30,9 +30,6 @@ from jaxqnn.program.tables import Tables, high_bits
 
 Carry = TypeVar("Carry")
 
-# Up to this many labels, what a layer does not need costs less than to find out.
-FEW_LABELS = 32
-
 
 def start_state(angles: Angles) -> jax.Array:
     """The state a program starts from, (B, 2, 2^n)."""

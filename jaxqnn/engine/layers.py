@@ -98,6 +98,9 @@ def apply_block(state: jax.Array, block: jax.Array) -> jax.Array:
     )
 
 
+# Up to this many labels, what a layer does not need costs less than to find out.
+FEW_LABELS = 32
+
 # Up to this length, sums are written out.
 _SHORT = 8
 
@@ -184,7 +187,11 @@ def turn(state: jax.Array, by: Phase) -> jax.Array:
     shape = (by.cosine.shape[0], *[1] * (state.ndim - 3), by.cosine.shape[1])
     cosine, sine = by.cosine.reshape(shape), by.sine.reshape(shape)
     real, imaginary = state[..., 0, :], state[..., 1, :]
-    return jnp.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine], axis=-2)
+    turned = real * cosine - imaginary * sine, real * sine + imaginary * cosine
+    if state.shape[-1] <= FEW_LABELS:
+        # Written into place: XLA's CPU backend would hand a joined pair to its thread pool.
+        return state.at[..., 0, :].set(turned[0]).at[..., 1, :].set(turned[1])
+    return jnp.stack(turned, axis=-2)
 
 
 def product_state(angles: jax.Array) -> jax.Array:
