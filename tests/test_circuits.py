@@ -223,11 +223,9 @@ def _with_controlled_block() -> QuantumCircuit:
     return circuit
 
 
-@pytest.mark.parametrize("name", ANSATZE)
-def test_ansatz_values_and_derivatives(name: str) -> None:
-    circuit = ANSATZE[name]()
+def assert_values_and_derivatives(circuit: QuantumCircuit, weights: np.ndarray) -> None:
+    """Of a circuit on three qubits, all of whose parameters are weights."""
     case = Case(circuit, (), tuple(circuit.parameters))
-    weights = np.random.default_rng(5).uniform(-1, 1, circuit.num_parameters)
     none = np.zeros((1, 0))
     evaluator = Evaluator(circuit, Expectation(OBSERVABLES), [], case.weights)
 
@@ -238,6 +236,14 @@ def test_ansatz_values_and_derivatives(name: str) -> None:
     _, found = evaluator.jacobian(none, weights)
     assert found is not None
     np.testing.assert_allclose(found[0], differences(expected, weights), atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ANSATZE)
+def test_ansatz_values_and_derivatives(name: str) -> None:
+    circuit = ANSATZE[name]()
+    assert_values_and_derivatives(
+        circuit, np.random.default_rng(5).uniform(-1, 1, circuit.num_parameters)
+    )
 
 
 def test_bound_parameters_of_a_controlled_gate_are_up_to_date() -> None:
@@ -316,17 +322,7 @@ def test_parameters_of_circuits_from_files(form: str) -> None:
         (circuit,) = qpy.load(buffer)
     else:
         circuit = qasm3.loads(MODIFIED)
-    case = Case(circuit, (), tuple(circuit.parameters))
-    none, weights = np.zeros((1, 0)), np.linspace(-0.9, 1.2, circuit.num_parameters)
-    evaluator = Evaluator(circuit, Expectation(OBSERVABLES), [], case.weights)
-
-    def expected(w: np.ndarray) -> np.ndarray:
-        return case.expectations(OBSERVABLES, none, w)[0]
-
-    np.testing.assert_allclose(evaluator.value(none, weights)[0], expected(weights), atol=1e-10)
-    _, found = evaluator.jacobian(none, weights)
-    assert found is not None
-    np.testing.assert_allclose(found[0], differences(expected, weights), atol=1e-7)
+    assert_values_and_derivatives(circuit, np.linspace(-0.9, 1.2, circuit.num_parameters))
 
 
 def test_probabilities_of_an_entangled_start() -> None:
