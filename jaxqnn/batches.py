@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import numpy as np
@@ -17,13 +17,6 @@ from numpy.typing import NDArray
 from jaxqnn.memory import require, usable_bytes
 
 Floats = NDArray[np.floating]
-
-# On a CPU: a piece's state about fills a core's second-level cache; larger ones gain nothing. A GPU
-# wants the largest pieces that fit.
-_PIECE_BYTES = 1 << 20
-
-# Below this many amplitudes in all, a second thread costs more than it brings.
-_WORTH_SPLITTING = 1 << 12
 
 
 class _States(NamedTuple):
@@ -43,12 +36,32 @@ _MORE_WITH_BLOCKS = _States(1.2, 0.0, 0.2)
 _MORE_IF_SPLIT = _States(0.8, 0.0, 0.0)
 _ANGLES_EACH, _ANGLES_BESIDES = 4, 1
 
+# A compiled sweep keeps every sample's state and cotangents, and of the samples that it works on
+# the same again with the phases' angles, cosines and sines; outputs are read by way of copies.
+_NATIVE_BESIDES, _NATIVE_AT_WORK = 3.0, 2.5
+
+# How many numbers a compiled sweep works on at once.
+LANES = 8
+
+
+def lanes_are_labels(num_qubits: int, batch: int, *, has_blocks: bool) -> bool:
+    """Whether a compiled sweep's lanes are labels of one sample, else they are samples.
+
+    Few samples leave lanes empty, and eight large states side by side leave the processor's cache.
+    Blocks act on the very bits of the labels that would be lanes.
+    """
+    return not has_blocks and num_qubits >= 6 and (batch <= LANES // 2 or num_qubits >= 16)
+
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a kernel keeps in memory on one device.
+    """What XLA's kernels keep in memory on one device.
 
     Attributes:
+        piece_bytes: On a CPU, up to this size of its states a larger piece gains: they about fill a
+            core's second-level cache. A GPU wants the largest pieces that fit.
+        worth_splitting: Below this many amplitudes a second thread costs more than it brings.
+        pads: Whether all pieces are computed in one size, for each new size compiles anew.
         num_qubits: Bits of the labels on the device.
         num_cotangents: States that are swept back with the state: outputs of a Jacobian, 1 for a
             VJP, 0 for values.
@@ -67,6 +80,10 @@ class Footprint:
     has_blocks: bool = False
     is_split: bool = False
 
+    piece_bytes: ClassVar[int] = 1 << 20
+    worth_splitting: ClassVar[int] = 1 << 12
+    pads: ClassVar[bool] = True
+
     @property
     def state_bytes(self) -> int:
         """One sample's state, or the device's part of it."""
@@ -82,12 +99,52 @@ class Footprint:
             states = sum(part.besides + part.each * self.num_cotangents for part in parts)
         else:
             states = sum(part.forward for part in parts)
-        angles = self.num_angles * (_ANGLES_BESIDES + _ANGLES_EACH * self.num_cotangents)
-        return int(states * self.state_bytes) + angles * self.itemsize
+        return int(states * self.state_bytes) + self._angle_bytes
+
+    @property
+    def _angle_bytes(self) -> int:
+        return (
+            self.num_angles * self.itemsize * (_ANGLES_BESIDES + _ANGLES_EACH * self.num_cotangents)
+        )
 
     def peak_bytes(self, batch: int) -> int:
         """The peak for a batch computed at once, with the label map's index."""
         return self.fixed_bytes + batch * self.sample_bytes + (4 << self.num_qubits)
+
+    def fitting(self, size: int, most: int) -> int:
+        """The size in which pieces of at least ``size`` rows are computed, at most ``most``."""
+        size = round_up(size)
+        while size > max(most, 1):
+            size = next(s for s in range(size - 1, 0, -1) if round_up(s) == s)
+        return size
+
+
+@dataclass(frozen=True)
+class NativeFootprint(Footprint):
+    """What the compiled sweeps keep in memory; they take pieces of any size."""
+
+    piece_bytes: ClassVar[int] = 1 << 24
+    worth_splitting: ClassVar[int] = 1 << 16
+    pads: ClassVar[bool] = False
+
+    @property
+    def sample_bytes(self) -> int:
+        """The peak for each sample, beside what is at work."""
+        states = self.num_cotangents + _NATIVE_BESIDES
+        return int(states * self.state_bytes) + self._angle_bytes
+
+    def peak_bytes(self, batch: int) -> int:
+        """The peak for a batch computed at once."""
+        by_label = lanes_are_labels(self.num_qubits, batch, has_blocks=self.has_blocks)
+        at_work = (1 if by_label else LANES) * (self.num_cotangents + _NATIVE_AT_WORK)
+        return self.fixed_bytes + batch * self.sample_bytes + int(at_work * self.state_bytes)
+
+    def fitting(self, size: int, most: int) -> int:
+        """See ``Footprint``; whole groups of lanes leave none empty."""
+        if size <= LANES:
+            return max(size, 1)
+        whole = -(-size // LANES) * LANES
+        return whole if whole <= most else size // LANES * LANES
 
 
 @dataclass(frozen=True)
@@ -154,16 +211,18 @@ def plan(
     usable = (usable_bytes(device) if ask else usable_bytes(device, wanted)) // tenants
     workers = 1 if mesh is not None else _workers(device)
     most = max(1, (usable - footprint.peak_bytes(0)) // footprint.sample_bytes)
-    if _platform(device) == "cpu":
+    if platform(device) == "cpu":
         states = 1 + footprint.num_cotangents
         if mesh is None:
-            most = min(most, max(1, _PIECE_BYTES // (states * footprint.state_bytes)))
-        if workers > 1 and each > 1 and (each * states << footprint.num_qubits) >= _WORTH_SPLITTING:
+            most = min(most, max(1, footprint.piece_bytes // (states * footprint.state_bytes)))
+        amplitudes = each * states << footprint.num_qubits
+        if workers > 1 and each > 1 and amplitudes >= footprint.worth_splitting:
             most = min(most, -(-each // workers))
-    size = _fitting(-(-each // -(-each // most)), most)
+    size = footprint.fitting(-(-each // -(-each // most)), most)
     rows = size * shares
+    ends = [(start, min(start + rows, batch)) for start in range(0, max(batch, 1), rows)]
     pieces = tuple(
-        Piece(start, min(start + rows, batch), rows) for start in range(0, max(batch, 1), rows)
+        Piece(start, stop, rows if footprint.pads else stop - start) for start, stop in ends
     )
     at_once = min(len(pieces), workers)
     while at_once > 1 and at_once * footprint.peak_bytes(size) > usable:
@@ -228,20 +287,13 @@ def _place(device: jax.Device | None, mesh: Mesh | None) -> tuple[jax.Device | N
     return local[0], shares, len(local) if local[0].platform == "cpu" else 1
 
 
-def _fitting(size: int, most: int) -> int:
-    """One of ``round_up``'s sizes: the next if it fits, else the last that does."""
-    size = round_up(size)
-    while size > max(most, 1):
-        size = next(s for s in range(size - 1, 0, -1) if round_up(s) == s)
-    return size
-
-
-def _platform(device: jax.Device | None) -> str:
+def platform(device: jax.Device | None) -> str:
+    """The platform of a device; None is JAX's default one."""
     return jax.default_backend() if device is None else str(device.platform)
 
 
 def _workers(device: jax.Device | None) -> int:
-    return _cores() if _platform(device) == "cpu" else 1
+    return _cores() if platform(device) == "cpu" else 1
 
 
 def _cores() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from qiskit.circuit import Parameter, QuantumCircuit
 
-from jaxqnn.batches import Footprint
+from jaxqnn.batches import Footprint, NativeFootprint
 from jaxqnn.circuit.expressions import atom_function
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
@@ -78,8 +79,25 @@ class Model:
         """The measurement as arrays on labels."""
         return self.specification.measurement(self.circuit, self.built)
 
+    @property
+    def num_outputs(self) -> int:
+        """m, the outputs of one sample, flattened."""
+        return math.prod(self.output_shape)
+
+    def native_footprint(self, num_cotangents: int) -> NativeFootprint:
+        """The same as ``footprint`` for the compiled sweeps."""
+        n = self.program.num_qubits
+        return NativeFootprint(
+            num_qubits=n,
+            num_cotangents=num_cotangents,
+            itemsize=8,
+            fixed_bytes=self.specification.measurement_bytes(self.output_shape, n),
+            num_angles=self._num_sample_angles,
+            has_blocks=self.has_blocks,
+        )
+
     def footprint(self, num_cotangents: int, itemsize: int, devices: int = 1) -> Footprint:
-        """What a sweep keeps in memory, whether or not any of it has been made.
+        """What a sweep by XLA keeps in memory, whether or not any of it has been made.
 
         Args:
             num_cotangents: See ``Footprint``.
@@ -102,7 +120,7 @@ class Model:
             itemsize=itemsize,
             fixed_bytes=fixed,
             num_angles=angles,
-            has_blocks=self._has_blocks,
+            has_blocks=self.has_blocks,
             is_split=devices > 1,
         )
 
@@ -112,7 +130,14 @@ class Model:
         return sum(int(np.asarray(leaf).nbytes) for leaf in jax.tree.leaves(self.tables))
 
     @cached_property
-    def _has_blocks(self) -> bool:
+    def _num_sample_angles(self) -> int:
+        program = self.program
+        phases = [angle for layer in program.layers for _, angle in layer.phases]
+        return program.num_qubits + sum(program.is_per_sample(angle) for angle in phases)
+
+    @cached_property
+    def has_blocks(self) -> bool:
+        """Whether any layer is a block."""
         return any(layer.block is not None for layer in self.program.layers)
 
     @property
@@ -158,11 +183,16 @@ class Model:
         return evaluate
 
     def columns(self, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The engine's inputs and weights: with atoms, and padded."""
+        """The engine's inputs (B, P') and weights (W',): the parameters, then atoms."""
         if self.atoms is not None:
             sample_atoms, shared_atoms = self.atoms(inputs, weights)
             inputs = jnp.concatenate([inputs, sample_atoms], axis=1)
             weights = jnp.concatenate([weights, shared_atoms])
+        return inputs, weights
+
+    def padded_columns(self, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The same in the lengths of the tables."""
+        inputs, weights = self.columns(inputs, weights)
         num_inputs, num_weights = self.padded_sizes
         return (
             jnp.pad(inputs, ((0, 0), (0, num_inputs - inputs.shape[1]))),
@@ -174,7 +204,7 @@ class Model:
     ) -> tuple[jax.Array, jax.Array]:
         """The same for an ensemble: inputs (E, B, P) or (1, B, P), weights (E, W)."""
         if self.atoms is not None:
-            return jax.vmap(self.columns)(inputs, weights)
+            return jax.vmap(self.padded_columns)(inputs, weights)
         num_inputs, num_weights = self.padded_sizes
         return (
             jnp.pad(inputs, ((0, 0), (0, 0), (0, num_inputs - inputs.shape[2]))),

@@ -127,7 +127,7 @@ def test_the_vjp_is_a_product_with_the_jacobian(case_name: str, name: str) -> No
     evaluator = evaluator_of(case.circuit, SPECIFICATIONS[name], case.inputs, case.weights)
     x, w = values(case, BATCH)
     by_inputs, by_weights = evaluator.jacobian(x, w)
-    cotangent = np.random.default_rng(1).normal(size=(BATCH, evaluator.num_outputs))
+    cotangent = np.random.default_rng(1).normal(size=(BATCH, evaluator.model.num_outputs))
     of_inputs, of_weights = evaluator.vjp(x, w, cotangent)
     np.testing.assert_allclose(of_inputs, np.einsum("bm,bmp->bp", cotangent, by_inputs), atol=ATOL)
     np.testing.assert_allclose(of_weights, np.einsum("bm,bmp->p", cotangent, by_weights), atol=ATOL)

@@ -133,7 +133,6 @@ def test_they_are_those_of_unrolled_layers(case: Callable[[], Case], kind: str) 
         input_gradients=True,
         **keywords,
     )
-    assert qnn._evaluator._directions is not None
     rng = np.random.default_rng(5)
     x, w = rng.normal(size=(BATCH, len(inputs))), rng.normal(size=len(weights))
     by_inputs, by_weights = qnn.backward(x if inputs else None, w)

@@ -16,7 +16,7 @@ from qiskit.quantum_info.operators.base_operator import BaseOperator
 from qiskit_machine_learning.gradients import BaseEstimatorGradient
 from qiskit_machine_learning.neural_networks import EstimatorQNN as QMLEstimatorQNN
 
-from jaxqnn.evaluator import Precision
+from jaxqnn.backends import Precision
 from jaxqnn.measure.specification import Expectation
 from jaxqnn.networks.base import JaxNetwork, warn_not_jax
 from jaxqnn.networks.exact import is_exact_estimator_gradient

@@ -49,7 +49,7 @@ class Resources:
 def estimate(evaluator: Evaluator, batch_size: int) -> Resources:
     """The resources of one backward pass; nothing large is allocated for it."""
     program = evaluator.model.program
-    plan = evaluator.plan(batch_size, evaluator.num_outputs, ask=True)
+    plan = evaluator.plan(batch_size, ask=True)
     return Resources(
         num_qubits=program.num_qubits,
         num_layers=len(program.layers),

@@ -14,7 +14,7 @@ from qiskit.primitives import BaseSamplerV2
 from qiskit_machine_learning.gradients import BaseSamplerGradient
 from qiskit_machine_learning.neural_networks import SamplerQNN as QMLSamplerQNN
 
-from jaxqnn.evaluator import Precision
+from jaxqnn.backends import Precision
 from jaxqnn.measure.specification import Probabilities
 from jaxqnn.networks.base import JaxNetwork, warn_not_jax
 from jaxqnn.networks.exact import is_exact_sampler_gradient

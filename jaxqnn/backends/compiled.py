@@ -1,0 +1,67 @@
+"""The compiled sweeps as a backend.
+
+NaN and infinity pass through them as they do through XLA, without NumPy's warnings.
+"""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+from jaxqnn.backends.atoms import Atoms
+from jaxqnn.backends.backend import Floats
+from jaxqnn.batches import Footprint
+from jaxqnn.model import Model
+from jaxqnn.native.kernels import Kernels
+from jaxqnn.program.tables import column_order
+
+
+class CompiledBackend:
+    """See ``Backend``; in float64, on the CPU, without JAX but for angles that are no polynomials.
+
+    Args:
+        model: The measured circuit; ``jaxqnn.native.can_run`` says which.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model, self._kernels = model, Kernels(model)
+        self._atoms = None if model.atoms is None else Atoms(model.columns)
+        columns = sum(len(part) for part in column_order(model.program))
+        self.num_cotangents = min(model.measurement.num_outputs, columns)
+
+    def footprint(self, num_cotangents: int) -> Footprint:
+        """See ``Backend``."""
+        return self._model.native_footprint(num_cotangents)
+
+    def value(self, x: Floats, w: Floats) -> Floats:
+        """See ``Backend``."""
+        with np.errstate(all="ignore"):
+            return self._kernels.value(*self._columns(x, w))
+
+    def jacobian(self, x: Floats, w: Floats, *, wrt_inputs: bool) -> tuple[Floats, Floats]:
+        """See ``Backend``."""
+        del wrt_inputs  # they cost next to nothing
+        with np.errstate(all="ignore"):
+            found = self._kernels.jacobian(*self._columns(x, w))
+        if self._atoms is None:
+            return found
+        with jax.enable_x64(True):
+            by_inputs, by_weights = self._atoms.pull_each(x, w, *found)
+            return np.asarray(by_inputs), np.asarray(by_weights)
+
+    def vjp(self, x: Floats, w: Floats, cotangent: Floats) -> tuple[Floats, Floats]:
+        """See ``Backend``."""
+        with np.errstate(all="ignore"):
+            _, *found = self._kernels.vjp(*self._columns(x, w), cotangent)
+        if self._atoms is None:
+            return found[0], found[1]
+        with jax.enable_x64(True):
+            of_inputs, of_weights = self._atoms.pull_sum(x, w, *found)
+            return np.asarray(of_inputs), np.asarray(of_weights)
+
+    def _columns(self, x: Floats, w: Floats) -> tuple[Floats, Floats]:
+        if self._atoms is None:
+            return x, w
+        with jax.enable_x64(True):
+            of_samples, shared = self._atoms.columns(x, w)
+            return np.asarray(of_samples), np.asarray(shared)

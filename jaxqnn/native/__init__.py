@@ -1,0 +1,30 @@
+"""Sweeps compiled by Numba for a processor's vector units, several times faster there than XLA's.
+
+Numba compiles them once for a machine, not for a circuit or a size.  ``can_run`` says of which
+circuits they know every step; importing anything else here imports Numba, which takes a while.
+"""
+
+from __future__ import annotations
+
+from jaxqnn.measure.outcomes import Diagonal, Distribution, PauliSums
+from jaxqnn.model import Model
+
+__all__ = ["can_run"]
+
+# Measurements are tables on the labels.
+_MOST_QUBITS = 20
+
+# Blocks make every sweep one of eight samples, which a single one pays for.
+_MOST_QUBITS_WITH_BLOCKS = 12
+
+
+def can_run(model: Model) -> bool:
+    """Whether the compiled sweeps have all that a measured circuit needs."""
+    program = model.program
+    most = _MOST_QUBITS_WITH_BLOCKS if model.has_blocks else _MOST_QUBITS
+    if program.num_qubits > most or program.amplitudes:
+        return False
+    measurement = model.measurement
+    if isinstance(measurement, PauliSums):
+        return measurement.shift.size << program.num_qubits <= 1 << 22
+    return isinstance(measurement, Diagonal | Distribution)

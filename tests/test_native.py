@@ -1,0 +1,232 @@
+"""The compiled sweeps against XLA's kernels, in both their layouts, and when they are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import Mesh
+from oracles import Case, observables
+from qiskit.circuit import ParameterVector, QuantumCircuit
+from qiskit.circuit.library import efficient_su2, real_amplitudes, zz_feature_map
+from qiskit.quantum_info import SparsePauliOp, Statevector, random_unitary
+from random_circuits import random_case
+
+import jaxqnn
+from jaxqnn import native
+from jaxqnn.backends import choose
+from jaxqnn.backends.compiled import CompiledBackend
+from jaxqnn.backends.xla import XlaBackend
+from jaxqnn.batches import LANES, NativeFootprint, lanes_are_labels, plan
+from jaxqnn.measure import Expectation, Probabilities, Specification, State
+from jaxqnn.model import Model
+from jaxqnn.native.kernels import Kernels
+
+ATOL = 1e-11
+
+
+def tutorial(num_qubits: int) -> Case:
+    features = zz_feature_map(num_qubits, reps=2)
+    ansatz = real_amplitudes(num_qubits, reps=2)
+    inputs, weights = tuple(features.parameters), tuple(ansatz.parameters)
+    return Case(features.compose(ansatz), inputs, weights)
+
+
+def with_blocks(num_qubits: int) -> Case:
+    """Blocks of two sizes between rotations, shared phases and phases of the samples."""
+    x, w = ParameterVector("x", 2), ParameterVector("w", 4)
+    circuit = QuantumCircuit(num_qubits)
+    circuit.h(range(num_qubits))
+    circuit.rzz(x[0], 0, num_qubits - 1)
+    circuit.unitary(random_unitary(8, seed=1), [0, 2, 1])
+    for q in range(num_qubits):
+        circuit.rx(w[q % 4] * x[q % 2], q)
+        circuit.rz(w[(q + 1) % 4], q)
+    circuit.unitary(random_unitary(4, seed=2), [num_qubits - 1, 0])
+    circuit.ry(w[2], 0)
+    return Case(circuit, tuple(x), tuple(w))
+
+
+def angle_embedding(num_qubits: int) -> Case:
+    """A start that depends on the inputs, and shared phases in every layer."""
+    x = ParameterVector("x", num_qubits)
+    circuit = QuantumCircuit(num_qubits)
+    for q in range(num_qubits):
+        circuit.ry(x[q], q)
+    ansatz = efficient_su2(num_qubits, reps=1)
+    return Case(circuit.compose(ansatz), tuple(x), tuple(ansatz.parameters))
+
+
+def one_qubit() -> Case:
+    x, w = ParameterVector("x", 1), ParameterVector("w", 2)
+    circuit = QuantumCircuit(1)
+    circuit.rx(x[0] * w[0], 0)
+    circuit.u(w[1], x[0], w[0] - 1, 0)
+    return Case(circuit, tuple(x), tuple(w))
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    "one qubit": one_qubit,
+    "two qubits": lambda: tutorial(2),
+    "tutorial": lambda: tutorial(6),
+    "two groups of rotations": lambda: tutorial(11),
+    "blocks": lambda: with_blocks(6),
+    "embedding": lambda: angle_embedding(7),
+    # Of those that start from no amplitudes, some have roots of negative numbers.
+    "random": lambda: random_case(1, 4),
+    "wide random": lambda: random_case(3, 6),
+}
+
+SPECIFICATIONS: dict[str, Callable[[int], Specification]] = {
+    "Z": lambda n: Expectation(),
+    "Pauli sums": lambda n: Expectation(observables(n)),
+    "classes": lambda n: Probabilities(lambda outcome: outcome % 3, 3),
+    "probabilities": lambda n: Probabilities(),
+    "one probability": lambda n: Probabilities(bits=(0,)),
+}
+
+
+def drawn(case: Case, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(batch)
+    return random.normal(size=(batch, len(case.inputs))), random.normal(size=len(case.weights))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("tutorial", kind) for kind in SPECIFICATIONS),
+        ("one qubit", "Z"),
+        ("two qubits", "probabilities"),
+        ("two groups of rotations", "Z"),
+        ("blocks", "Pauli sums"),
+        ("embedding", "probabilities"),
+        ("random", "Pauli sums"),
+        ("wide random", "classes"),
+    ],
+)
+def test_they_agree_with_xla(name: str, kind: str) -> None:
+    case = CASES[name]()
+    model = Model(
+        case.circuit, SPECIFICATIONS[kind](case.circuit.num_qubits), case.inputs, case.weights
+    )
+    assert native.can_run(model)
+    compiled, xla = CompiledBackend(model), XlaBackend(model, "double", None, None)
+    x, w = drawn(case, 17)
+    value, (by_inputs, by_weights) = xla.value(x, w), xla.jacobian(x, w, wrt_inputs=True)
+    cotangent = np.random.default_rng(0).normal(size=value.shape)
+    for rows in (slice(3), slice(None)):  # lanes are labels, samples
+        found = [
+            compiled.value(x[rows], w),
+            *compiled.jacobian(x[rows], w, wrt_inputs=True),
+            *compiled.vjp(x[rows], w, cotangent[rows]),
+        ]
+        expected = [
+            value[rows],
+            by_inputs[rows],
+            by_weights[rows],
+            np.einsum("bm,bmp->bp", cotangent[rows], by_inputs[rows]),
+            np.einsum("bm,bmw->w", cotangent[rows], by_weights[rows]),
+        ]
+        for mine, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=ATOL)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 5, 8, 9, 16])
+def test_every_batch_is_its_samples(batch: int) -> None:
+    case = tutorial(6)
+    kernels = Kernels(Model(case.circuit, Expectation(), case.inputs, case.weights))
+    x, w = drawn(case, batch)
+    by_inputs, by_weights = kernels.jacobian(x, w)
+    for i in range(batch):
+        alone = kernels.jacobian(x[i : i + 1], w)
+        np.testing.assert_allclose(by_inputs[i], alone[0][0], atol=ATOL)
+        np.testing.assert_allclose(by_weights[i], alone[1][0], atol=ATOL)
+
+
+def test_both_layouts_are_taken() -> None:
+    assert lanes_are_labels(6, 4, has_blocks=False)
+    assert lanes_are_labels(16, 64, has_blocks=False)
+    assert not lanes_are_labels(6, 5, has_blocks=False)
+    assert not lanes_are_labels(5, 1, has_blocks=False)
+    assert not lanes_are_labels(8, 1, has_blocks=True)
+
+
+@pytest.mark.parametrize("batch", [2, 11])
+def test_nan_and_infinity_stay_in_their_sample(batch: int) -> None:
+    case = tutorial(6)
+    backend = CompiledBackend(Model(case.circuit, Expectation(), case.inputs, case.weights))
+    x, w = drawn(case, batch)
+    clean = backend.jacobian(x, w, wrt_inputs=True)
+    x[0, 1], x[1, 2] = np.nan, np.inf
+    assert np.isnan(backend.value(x, w)[:2]).all()
+    for found, expected in zip(backend.jacobian(x, w, wrt_inputs=True), clean, strict=True):
+        assert np.isnan(found[:2]).any(axis=(1, 2)).all()
+        np.testing.assert_allclose(found[2:], expected[2:], atol=ATOL)
+
+
+@pytest.mark.parametrize("scale", [1e2, 1e6, 1e9])
+def test_large_angles_lose_only_their_own_digits(scale: float) -> None:
+    x = ParameterVector("x", 6)
+    circuit = QuantumCircuit(6)
+    circuit.h(range(6))
+    for q in range(6):
+        circuit.rz(x[q], q)
+        circuit.cx(q, (q + 1) % 6)
+    circuit.h(range(6))
+    model = Model(circuit, Probabilities(), tuple(x), ())
+    values = scale * np.random.default_rng(1).normal(size=(3, 6))
+    found = CompiledBackend(model).value(values, np.zeros(0))
+    expected = [Statevector(circuit.assign_parameters(row)).probabilities() for row in values]
+    np.testing.assert_allclose(found, expected, atol=max(1e-12, 1e-15 * scale))
+
+
+def test_they_are_chosen_where_they_can_run() -> None:
+    case = tutorial(3)
+
+    def chosen(
+        specification: Specification, precision: str = "double", mesh: Mesh | None = None
+    ) -> type:
+        model = Model(case.circuit, specification, case.inputs, case.weights)
+        return type(choose(model, precision, None, mesh))  # type: ignore[arg-type]
+
+    assert chosen(Expectation()) is CompiledBackend
+    assert chosen(Probabilities()) is CompiledBackend
+    assert chosen(Expectation(), "single") is XlaBackend
+    assert chosen(State()) is XlaBackend
+    mesh = Mesh(np.array(jax.devices()[:1]), ("batch",))
+    assert chosen(Expectation(), mesh=mesh) is XlaBackend
+    wide = tutorial(21)
+    observable = SparsePauliOp("Z" * 21)
+    model = Model(wide.circuit, Expectation(observable), wide.inputs, wide.weights)
+    assert not native.can_run(model)
+
+
+def test_threads_share_a_batch() -> None:
+    footprint = NativeFootprint(12, 1, 8)
+    pieces = plan(40, footprint).pieces
+    assert sum(piece.stop - piece.start for piece in pieces) == 40
+    assert all(piece.size == piece.stop - piece.start for piece in pieces)
+    assert all(piece.size % LANES == 0 for piece in pieces[:-1])
+    case = tutorial(12)
+    qnn = jaxqnn.EstimatorQNN(
+        circuit=case.circuit,
+        input_params=case.inputs,
+        weight_params=case.weights,
+        input_gradients=True,
+    )
+    x, w = drawn(case, 20)
+    kernels = Kernels(qnn._evaluator.model)
+    for found, expected in zip(qnn.backward(x, w), kernels.jacobian(x, w), strict=True):
+        np.testing.assert_allclose(found, expected, atol=ATOL)
+
+
+def test_machine_code_on_disk_is_not_older_than_its_source() -> None:
+    folder = Path(native.__file__).parent
+    names = ("data", "jit", "layers", "simd", "sweeps", "trigonometry")
+    source = max((folder / f"{name}.py").stat().st_mtime for name in names)
+    kept = list(folder.glob("__pycache__/*.nbc"))
+    stale = [path.name for path in kept if path.stat().st_mtime < source]
+    assert not stale, f"A source changed since; delete {folder / '__pycache__'}/*.nb?: {stale}"
