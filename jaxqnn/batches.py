@@ -37,8 +37,9 @@ _MORE_IF_SPLIT = _States(0.8, 0.0, 0.0)
 _ANGLES_EACH, _ANGLES_BESIDES = 4, 1
 
 # A compiled sweep keeps every sample's state and cotangents, and of the samples that it works on
-# the same again with the phases' angles, cosines and sines; outputs are read by way of copies.
-_NATIVE_BESIDES, _NATIVE_AT_WORK = 3.0, 2.5
+# the same again with the phases' angles, cosines and sines. Outputs are read by way of copies, a
+# cotangent is written by way of the measurement's slopes.
+_NATIVE_FORWARD, _NATIVE_BESIDES, _NATIVE_AT_WORK = 2.5, 1.5, 2.5
 
 # How many numbers a compiled sweep works on at once.
 LANES = 8
@@ -111,6 +112,10 @@ class Footprint:
         """The peak for a batch computed at once, with the label map's index."""
         return self.fixed_bytes + batch * self.sample_bytes + (4 << self.num_qubits)
 
+    def most_rows(self, usable: int) -> int:
+        """The largest batch that fits into these bytes; one, if none does."""
+        return max(1, (usable - self.peak_bytes(0)) // self.sample_bytes)
+
     def fitting(self, size: int, most: int) -> int:
         """The size in which pieces of at least ``size`` rows are computed, at most ``most``."""
         size = round_up(size)
@@ -130,14 +135,25 @@ class NativeFootprint(Footprint):
     @property
     def sample_bytes(self) -> int:
         """The peak for each sample, beside what is at work."""
-        states = self.num_cotangents + _NATIVE_BESIDES
+        count = self.num_cotangents
+        states = count + _NATIVE_BESIDES if count else _NATIVE_FORWARD
         return int(states * self.state_bytes) + self._angle_bytes
 
     def peak_bytes(self, batch: int) -> int:
         """The peak for a batch computed at once."""
-        by_label = lanes_are_labels(self.num_qubits, batch, has_blocks=self.has_blocks)
-        at_work = (1 if by_label else LANES) * (self.num_cotangents + _NATIVE_AT_WORK)
+        at_work = self._lanes(batch) * (self.num_cotangents + _NATIVE_AT_WORK)
         return self.fixed_bytes + batch * self.sample_bytes + int(at_work * self.state_bytes)
+
+    def most_rows(self, usable: int) -> int:
+        """See ``Footprint``."""
+        most = LANES + (usable - self.peak_bytes(LANES)) // self.sample_bytes
+        few = next((n for n in range(LANES, 1, -1) if self.peak_bytes(n) <= usable), 1)
+        return max(most, few)
+
+    def _lanes(self, batch: int) -> int:
+        """Samples that are at work at once."""
+        by_label = lanes_are_labels(self.num_qubits, batch, has_blocks=self.has_blocks)
+        return 1 if by_label else LANES
 
     def fitting(self, size: int, most: int) -> int:
         """See ``Footprint``; whole groups of lanes leave none empty."""
@@ -209,12 +225,28 @@ def plan(
     each = -(-batch // shares) if batch else 1
     wanted = tenants * footprint.peak_bytes(round_up(each))
     usable = (usable_bytes(device) if ask else usable_bytes(device, wanted)) // tenants
-    workers = 1 if mesh is not None else _workers(device)
-    most = max(1, (usable - footprint.peak_bytes(0)) // footprint.sample_bytes)
-    if platform(device) == "cpu":
+    on_cpu = mesh is None and platform(device) == "cpu"
+    workers = _cores() if on_cpu else 1
+    return _cut(batch, each, shares, footprint, usable, workers, on_cpu=on_cpu)
+
+
+# A small circuit's call is short, and mostly like the last.
+@lru_cache(maxsize=256)
+def _cut(
+    batch: int,
+    each: int,
+    shares: int,
+    footprint: Footprint,
+    usable: int,
+    workers: int,
+    *,
+    on_cpu: bool,
+) -> Plan:
+    """The plan for ``each`` rows on each of ``shares`` devices."""
+    most = footprint.most_rows(usable)
+    if on_cpu:
         states = 1 + footprint.num_cotangents
-        if mesh is None:
-            most = min(most, max(1, footprint.piece_bytes // (states * footprint.state_bytes)))
+        most = min(most, max(1, footprint.piece_bytes // (states * footprint.state_bytes)))
         amplitudes = each * states << footprint.num_qubits
         if workers > 1 and each > 1 and amplitudes >= footprint.worth_splitting:
             most = min(most, -(-each // workers))
@@ -290,10 +322,6 @@ def _place(device: jax.Device | None, mesh: Mesh | None) -> tuple[jax.Device | N
 def platform(device: jax.Device | None) -> str:
     """The platform of a device; None is JAX's default one."""
     return jax.default_backend() if device is None else str(device.platform)
-
-
-def _workers(device: jax.Device | None) -> int:
-    return _cores() if platform(device) == "cpu" else 1
 
 
 def _cores() -> int:

@@ -19,13 +19,16 @@ from numpy.typing import ArrayLike
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.backends import Backend, Precision, choose
-from jaxqnn.backends.backend import Floats
+from jaxqnn.backends.backend import Floats, Pull
 from jaxqnn.batches import Piece, Plan, over_pieces, plan
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.functions import Function, model_function
 from jaxqnn.measure.specification import Specification
 from jaxqnn.model import Model
 from jaxqnn.sharding.build import check_mesh
+
+# States of a batch that wait between its forward and its reverse sweep, at most.
+_KEPT_BYTES = 1 << 26
 
 
 class Evaluator:
@@ -117,20 +120,43 @@ class Evaluator:
         )
         return by_inputs if wrt_inputs else None, by_weights if wrt_weights else None
 
+    def linearized(self, inputs: ArrayLike, weights: ArrayLike) -> tuple[Floats, Pull]:
+        """Outputs (B, m), and what pulls a cotangent (B, m) back to the inputs' and weights'.
+
+        The final states wait for the cotangent if they are small, else they are evolved again.
+        """
+        x, w = self._checked(inputs, weights)
+        pieces = self.plan(x.shape[0], 1)
+        states = x.shape[0] * (2 * self.itemsize << self.model.program.num_qubits)
+        keep = states <= _KEPT_BYTES or not self._backend.keeps_states
+        pulls: dict[Piece, Pull] = {}
+
+        def forward(rows: Floats, piece: Piece) -> tuple[Floats, ...]:
+            outputs, pull = self._backend.linearized(rows, w)
+            if keep:
+                pulls[piece] = pull
+            return (outputs,)
+
+        def pull(cotangent: Floats) -> tuple[Floats, Floats]:
+            ct = cotangent.astype(self._dtype).reshape(x.shape[0], self.model.num_outputs)
+
+            def reverse(rows: Floats, piece: Piece) -> tuple[Floats, ...]:
+                back = pulls[piece] if keep else self._backend.linearized(rows, w)[1]
+                # Samples added as padding have no cotangent, so they add nothing to the weights'.
+                of_inputs, of_weights = back(piece.cut(ct))
+                return of_inputs, of_weights[None]
+
+            of_inputs, of_weights = self._run(reverse, x, w, 1, pieces)
+            return of_inputs, of_weights.sum(axis=0)
+
+        (outputs,) = self._run(forward, x, w, 1, pieces)
+        return outputs, pull
+
     def vjp(
         self, inputs: ArrayLike, weights: ArrayLike, cotangent: ArrayLike
     ) -> tuple[Floats, Floats]:
         """Cotangents of inputs (B, P) and weights (W,) from one of the outputs (B, m)."""
-        x, w = self._checked(inputs, weights)
-        ct = np.asarray(cotangent, self._dtype).reshape(x.shape[0], self.model.num_outputs)
-
-        def run(rows: Floats, piece: Piece) -> tuple[Floats, ...]:
-            # Samples added as padding have no cotangent, so they add nothing to the weights'.
-            of_inputs, of_weights = self._backend.vjp(rows, w, piece.cut(ct))
-            return of_inputs, of_weights[None]
-
-        of_inputs, of_weights = self._run(run, x, w, 1)
-        return of_inputs, of_weights.sum(axis=0)
+        return self.linearized(inputs, weights)[1](np.asarray(cotangent, self._dtype))
 
     def _run(
         self,
@@ -138,9 +164,11 @@ class Evaluator:
         x: Floats,
         w: Floats,
         num_cotangents: int,
+        pieces: Plan | None = None,
     ) -> list[Floats]:
         """Runs a task over the pieces of a batch and joins what it returns."""
-        pieces = self.plan(x.shape[0], num_cotangents)
+        if pieces is None:
+            pieces = self.plan(x.shape[0], num_cotangents)
         self._check(pieces, num_cotangents)
 
         def run(piece: Piece) -> tuple[Floats, ...]:

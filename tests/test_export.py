@@ -68,7 +68,8 @@ def test_a_process_with_jax_alone_runs_it_and_its_gradient(tmp_path: Path) -> No
         check=True,
         timeout=120,
     )
-    found = np.load(result)
+    with np.load(result) as parts:
+        found = dict(parts)
     outputs, pull = qnn.vjp(inputs, weights)
     of_inputs, of_weights = pull(cotangent)
     assert of_inputs is not None

@@ -118,10 +118,13 @@ def test_they_agree_with_xla(name: str, kind: str) -> None:
     value, (by_inputs, by_weights) = xla.value(x, w), xla.jacobian(x, w, wrt_inputs=True)
     cotangent = np.random.default_rng(0).normal(size=value.shape)
     for rows in (slice(3), slice(None)):  # lanes are labels, samples
+        outputs, pull = compiled.linearized(x[rows], w)
+        np.testing.assert_allclose(outputs, value[rows], atol=ATOL)
+        pull(value[rows])  # keeps the states for the next
         found = [
             compiled.value(x[rows], w),
             *compiled.jacobian(x[rows], w, wrt_inputs=True),
-            *compiled.vjp(x[rows], w, cotangent[rows]),
+            *pull(cotangent[rows]),
         ]
         expected = [
             value[rows],

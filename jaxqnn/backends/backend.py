@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from jaxqnn.batches import Footprint
 
 Precision = Literal["double", "single"]
 Floats = NDArray[np.floating]
+Pull = Callable[[Floats], tuple[Floats, Floats]]
 
 
 class Backend(Protocol):
@@ -18,6 +20,9 @@ class Backend(Protocol):
 
     Inputs x are (B, P), weights w are (W,), outputs (B, m).  Pieces run on several threads at once.
     """
+
+    keeps_states: bool
+    """Whether what ``linearized`` returns holds on to the states."""
 
     @property
     def num_cotangents(self) -> int:
@@ -32,5 +37,5 @@ class Backend(Protocol):
     def jacobian(self, x: Floats, w: Floats, *, wrt_inputs: bool) -> tuple[Floats, Floats]:
         """Their derivatives (B, m, P) and (B, m, W); the first are void if not ``wrt_inputs``."""
 
-    def vjp(self, x: Floats, w: Floats, cotangent: Floats) -> tuple[Floats, Floats]:
-        """Cotangents (B, P) and (W,) from one of the outputs (B, m)."""
+    def linearized(self, x: Floats, w: Floats) -> tuple[Floats, Pull]:
+        """The outputs (B, m), and what pulls a cotangent (B, m) of them back to (B, P) and (W,)."""

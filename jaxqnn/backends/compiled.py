@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxqnn.backends.atoms import Atoms
-from jaxqnn.backends.backend import Floats
+from jaxqnn.backends.backend import Floats, Pull
 from jaxqnn.batches import Footprint
 from jaxqnn.model import Model
 from jaxqnn.native.kernels import Kernels
@@ -23,15 +23,20 @@ class CompiledBackend:
         model: The measured circuit; ``jaxqnn.native.can_run`` says which.
     """
 
+    keeps_states = True
+
     def __init__(self, model: Model) -> None:
         self._model, self._kernels = model, Kernels(model)
         self._atoms = None if model.atoms is None else Atoms(model.columns)
         columns = sum(len(part) for part in column_order(model.program))
+        self._footprints: dict[int, Footprint] = {}
         self.num_cotangents = min(model.measurement.num_outputs, columns)
 
     def footprint(self, num_cotangents: int) -> Footprint:
         """See ``Backend``."""
-        return self._model.native_footprint(num_cotangents)
+        if num_cotangents not in self._footprints:
+            self._footprints[num_cotangents] = self._model.native_footprint(num_cotangents)
+        return self._footprints[num_cotangents]
 
     def value(self, x: Floats, w: Floats) -> Floats:
         """See ``Backend``."""
@@ -49,15 +54,21 @@ class CompiledBackend:
             by_inputs, by_weights = self._atoms.pull_each(x, w, *found)
             return np.asarray(by_inputs), np.asarray(by_weights)
 
-    def vjp(self, x: Floats, w: Floats, cotangent: Floats) -> tuple[Floats, Floats]:
+    def linearized(self, x: Floats, w: Floats) -> tuple[Floats, Pull]:
         """See ``Backend``."""
         with np.errstate(all="ignore"):
-            _, *found = self._kernels.vjp(*self._columns(x, w), cotangent)
-        if self._atoms is None:
-            return found[0], found[1]
-        with jax.enable_x64(True):
-            of_inputs, of_weights = self._atoms.pull_sum(x, w, *found)
-            return np.asarray(of_inputs), np.asarray(of_weights)
+            outputs, pull_columns = self._kernels.linearized(*self._columns(x, w))
+
+        def pull(cotangent: Floats) -> tuple[Floats, Floats]:
+            with np.errstate(all="ignore"):
+                found = pull_columns(cotangent)
+            if self._atoms is None:
+                return found
+            with jax.enable_x64(True):
+                of_inputs, of_weights = self._atoms.pull_sum(x, w, *found)
+                return np.asarray(of_inputs), np.asarray(of_weights)
+
+        return outputs, pull
 
     def _columns(self, x: Floats, w: Floats) -> tuple[Floats, Floats]:
         if self._atoms is None:

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxqnn.backends.atoms import Atoms
-from jaxqnn.backends.backend import Floats, Precision
+from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint
 from jaxqnn.engine import kernels
 from jaxqnn.model import Model
@@ -32,6 +32,8 @@ class XlaBackend:
         device: Where to compute; None is JAX's default device.
         mesh: Several devices, instead.
     """
+
+    keeps_states = False
 
     def __init__(
         self, model: Model, precision: Precision, device: jax.Device | None, mesh: Mesh | None
@@ -73,14 +75,18 @@ class XlaBackend:
             by_inputs, by_weights = (np.asarray(part) for part in found)
         return by_inputs[..., : x.shape[1]], by_weights[..., : w.size]
 
-    def vjp(self, x: Floats, w: Floats, cotangent: Floats) -> tuple[Floats, Floats]:
-        """See ``Backend``."""
-        with self._settings():
-            _, *found = self._compiled.vjp(*self._columns(x, w), cotangent)
-            if self._atoms is not None:
-                found = self._atoms.pull_sum(x, w, *found)
-            of_inputs, of_weights = (np.asarray(part) for part in found)
-        return of_inputs[:, : x.shape[1]], of_weights[: w.size]
+    def linearized(self, x: Floats, w: Floats) -> tuple[Floats, Pull]:
+        """See ``Backend``; the pull-back evolves the states anew."""
+
+        def pull(cotangent: Floats) -> tuple[Floats, Floats]:
+            with self._settings():
+                _, *found = self._compiled.vjp(*self._columns(x, w), cotangent)
+                if self._atoms is not None:
+                    found = self._atoms.pull_sum(x, w, *found)
+                of_inputs, of_weights = (np.asarray(part) for part in found)
+            return of_inputs[:, : x.shape[1]], of_weights[: w.size]
+
+        return self.value(x, w), pull
 
     @contextmanager
     def _settings(self) -> Iterator[None]:

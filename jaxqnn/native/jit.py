@@ -11,15 +11,24 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(function: _Function) -> _Function:
-    """Compiles a function at its first call, and keeps the machine code on disk if it can.
+    """Compiles a function that compiled functions call.
 
-    A product and a sum may become one instruction; NaN and infinity keep their meaning.
+    At its first call, for the machine at hand; the machine code is kept on disk if it can be.  A
+    product and a sum may become one instruction; NaN and infinity keep their meaning.
     """
-    options = {
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def callable_from_python(function: _Function) -> _Function:
+    """The same for a function that Python calls."""
+    return _compiled(function)
+
+
+def _compiled(function: _Function, **options: Any) -> _Function:
+    options |= {
         "nogil": True,
         "error_model": "numpy",
         "fastmath": {"contract"},
-        "no_cpython_wrapper": function.__name__ not in ("evolve", "undo", "push"),
         "no_cfunc_wrapper": True,
     }
     try:

@@ -1,9 +1,11 @@
-"""Values, Jacobians and VJPs of a measured program by the compiled sweeps, on one thread.
+"""Values, Jacobians and VJPs of a measured program by the compiled sweeps.
 
-What ``jaxqnn.engine.kernels`` is for XLA, on NumPy's arrays of float64.
+What ``jaxqnn.engine.kernels`` is for XLA, on NumPy's arrays of float64 and on one thread.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -47,18 +49,27 @@ class Kernels:
         self._outcomes.write_bras(_rows(states))
         return _undone(lowered, inputs, weights, values, states)
 
-    def vjp(
-        self, inputs: Floats, weights: Floats, cotangent: Floats
-    ) -> tuple[Floats, Floats, Floats]:
-        """Outputs (B, m), and cotangents of inputs (B, P) and weights (W,) from theirs (B, m)."""
+    def linearized(
+        self, inputs: Floats, weights: Floats
+    ) -> tuple[Floats, Callable[[Floats], tuple[Floats, Floats]]]:
+        """Outputs (B, m), and a function from their cotangent to those of the parameters.
+
+        The function takes (B, m), any number of times, and returns (B, P) and (W,); it keeps the
+        final states.
+        """
         lowered = self._lowered_for(inputs)
-        states = _states(lowered, inputs, 1)
         values = lowered.values(inputs, weights)
+        states = _states(lowered, inputs, 0)
         sweeps.evolve(lowered.steps, values, states)
-        outputs = self._outcomes.outputs(_rows(states), inputs.shape[0])
-        self._outcomes.pull(_rows(states), cotangent)
-        of_inputs, of_weights = _undone(lowered, inputs, weights, values, states)
-        return outputs, of_inputs[:, 0], of_weights[:, 0].sum(axis=0)
+
+        def pull(cotangent: Floats) -> tuple[Floats, Floats]:
+            both = _states(lowered, inputs, 1)
+            both[:, 0] = states[:, 0]
+            self._outcomes.pull(_rows(both), cotangent)
+            of_inputs, of_weights = _undone(lowered, inputs, weights, values, both)
+            return of_inputs[:, 0], of_weights[:, 0].sum(axis=0)
+
+        return self._outcomes.outputs(_rows(states), inputs.shape[0]), pull
 
     def _by_tangents(self, inputs: Floats, weights: Floats) -> tuple[Floats, Floats]:
         """The Jacobian, by forward mode along every input and weight."""
@@ -88,7 +99,7 @@ def _states(lowered: Lowered, inputs: Floats, besides: int) -> Floats:
 
 def _rows(states: Floats) -> Floats:
     """(G, 1 + m, ROW rows) -> (G, 1 + m, rows, 2, 8)."""
-    return states.reshape(*states.shape[:2], -1, 2, LANES)
+    return states.reshape(*states.shape[:2], states.shape[2] // ROW, 2, LANES)
 
 
 def _undone(

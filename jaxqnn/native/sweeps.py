@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxqnn.batches import LANES
 from jaxqnn.native.data import Array, Slopes, Steps, Values
-from jaxqnn.native.jit import compiled
+from jaxqnn.native.jit import callable_from_python, compiled
 from jaxqnn.native.layers import (
     add_generator,
     add_phase_slopes,
@@ -29,7 +29,7 @@ from jaxqnn.native.layers import (
 )
 
 
-@compiled
+@callable_from_python
 def evolve(steps: Steps, values: Values, states: Array) -> None:
     """Writes the final state of every eight lanes: states (G, 1 + m, ROW 2^row_bits), at [:, 0]."""
     width = states.shape[0] * LANES
@@ -55,7 +55,7 @@ def evolve(steps: Steps, values: Values, states: Array) -> None:
             copy(state, states[group, 0])
 
 
-@compiled
+@callable_from_python
 def undo(
     steps: Steps,
     values: Values,
@@ -139,7 +139,7 @@ def _correlations(
             correlate(steps.row_bits, bit, steps.signs, states[0], states[1 + o], out, at)
 
 
-@compiled
+@callable_from_python
 def push(steps: Steps, values: Values, slopes: Slopes, states: Array) -> None:
     """Forward mode: final states at [:, 0], and at [:, 1:] their derivatives along T directions."""
     count, width = slopes.acts.shape[1], states.shape[0] * LANES

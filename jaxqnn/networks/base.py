@@ -140,8 +140,9 @@ class JaxNetwork(NeuralNetwork):
         input_, shape = self._validate_input(input_data)
         x, w = self._arrays(input_, self._validate_weights(weights))
         evaluator, given = self._evaluator, np.asarray(input_data).shape
-        flat = evaluator.value(x, w).reshape(x.shape[0], *self.output_shape)
-        output = self._validate_forward_output(flat.astype(float), shape)
+        flat, pull = evaluator.linearized(x, w)
+        output = flat.astype(float).reshape(x.shape[0], *self.output_shape)
+        output = self._validate_forward_output(output, shape)
 
         def pullback(cotangent: ArrayLike) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
             found = np.asarray(cotangent, dtype=float)
@@ -149,7 +150,7 @@ class JaxNetwork(NeuralNetwork):
                 raise InvalidArgumentError(
                     f"The cotangent must have the output's shape {output.shape}, not {found.shape}."
                 )
-            of_inputs, of_weights = evaluator.vjp(x, w, found.reshape(x.shape[0], -1))
+            of_inputs, of_weights = pull(found)
             return (
                 of_inputs.astype(float).reshape(given) if self._num_inputs else None,
                 of_weights.astype(float) if self._num_weights else None,
