@@ -61,7 +61,6 @@ class Footprint:
     Attributes:
         piece_bytes: On a CPU, up to this size of its states a larger piece gains: they about fill a
             core's second-level cache. A GPU wants the largest pieces that fit.
-        worth_splitting: Below this many amplitudes a second thread costs more than it brings.
         pads: Whether all pieces are computed in one size, for each new size compiles anew.
         num_qubits: Bits of the labels on the device.
         num_cotangents: States that are swept back with the state: outputs of a Jacobian, 1 for a
@@ -82,7 +81,6 @@ class Footprint:
     is_split: bool = False
 
     piece_bytes: ClassVar[int] = 1 << 20
-    worth_splitting: ClassVar[int] = 1 << 12
     pads: ClassVar[bool] = True
 
     @property
@@ -116,6 +114,13 @@ class Footprint:
         """The largest batch that fits into these bytes; one, if none does."""
         return max(1, (usable - self.peak_bytes(0)) // self.sample_bytes)
 
+    def is_worth_splitting(self, batch: int) -> bool:
+        """Whether a second thread brings more than it costs."""
+        return self._amplitudes(batch) >= 1 << 12
+
+    def _amplitudes(self, batch: int) -> int:
+        return batch * (1 + self.num_cotangents) << self.num_qubits
+
     def fitting(self, size: int, most: int) -> int:
         """The size in which pieces of at least ``size`` rows are computed, at most ``most``."""
         size = round_up(size)
@@ -126,10 +131,15 @@ class Footprint:
 
 @dataclass(frozen=True)
 class NativeFootprint(Footprint):
-    """What the compiled sweeps keep in memory; they take pieces of any size."""
+    """What the compiled sweeps keep in memory; they take pieces of any size.
+
+    Attributes:
+        num_layers: Layers of the program.
+    """
+
+    num_layers: int = 1
 
     piece_bytes: ClassVar[int] = 1 << 24
-    worth_splitting: ClassVar[int] = 1 << 16
     pads: ClassVar[bool] = False
 
     @property
@@ -149,6 +159,10 @@ class NativeFootprint(Footprint):
         most = LANES + (usable - self.peak_bytes(LANES)) // self.sample_bytes
         few = next((n for n in range(LANES, 1, -1) if self.peak_bytes(n) <= usable), 1)
         return max(most, few)
+
+    def is_worth_splitting(self, batch: int) -> bool:
+        """See ``Footprint``: from about two milliseconds of work on."""
+        return self._amplitudes(batch) * self.num_layers >= 1 << 19
 
     def _lanes(self, batch: int) -> int:
         """Samples that are at work at once."""
@@ -247,8 +261,7 @@ def _cut(
     if on_cpu:
         states = 1 + footprint.num_cotangents
         most = min(most, max(1, footprint.piece_bytes // (states * footprint.state_bytes)))
-        amplitudes = each * states << footprint.num_qubits
-        if workers > 1 and each > 1 and amplitudes >= footprint.worth_splitting:
+        if workers > 1 and each > 1 and footprint.is_worth_splitting(each):
             most = min(most, -(-each // workers))
     size = footprint.fitting(-(-each // -(-each // most)), most)
     rows = size * shares

@@ -94,6 +94,7 @@ class Model:
             fixed_bytes=self.specification.measurement_bytes(self.output_shape, n),
             num_angles=self._num_sample_angles,
             has_blocks=self.has_blocks,
+            num_layers=len(self.program.layers),
         )
 
     def footprint(self, num_cotangents: int, itemsize: int, devices: int = 1) -> Footprint:

@@ -208,7 +208,7 @@ def test_they_are_chosen_where_they_can_run() -> None:
 
 
 def test_threads_share_a_batch() -> None:
-    footprint = NativeFootprint(12, 1, 8)
+    footprint = NativeFootprint(12, 1, 8, num_layers=10)
     pieces = plan(40, footprint).pieces
     assert sum(piece.stop - piece.start for piece in pieces) == 40
     assert all(piece.size == piece.stop - piece.start for piece in pieces)

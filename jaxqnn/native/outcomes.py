@@ -84,7 +84,10 @@ class _OfProbabilities:
 
     def tangents(self, states: Floats, batch: int) -> Floats:
         """See ``Outcomes``."""
-        products = 2 * np.sum(states[:, :1] * states[:, 1:], axis=3)
+        state, tangents = states[:, :1], states[:, 1:]
+        products = state[..., 0, :] * tangents[..., 0, :]
+        products += state[..., 1, :] * tangents[..., 1, :]
+        products *= 2
         return np.moveaxis(self._outputs(_by_label(products, self.size)[:batch]), 1, 2)
 
     def _outputs(self, probabilities: NDArray[Any]) -> Floats:
@@ -136,8 +139,11 @@ class _Single(_OfProbabilities):
             states[:, 1 + self._output, row, :, lane] = 2 * states[:, 0, row, :, lane]
 
     def _outputs(self, probabilities: NDArray[Any]) -> Floats:
+        present = np.take(probabilities, self._label, axis=-1)
+        if self._output.size == self._num_outputs:
+            return present
         found = np.zeros((*probabilities.shape[:-1], self._num_outputs))
-        found[..., self._output] = probabilities[..., self._label]
+        found[..., self._output] = present
         return found
 
     def _pull(self, cotangent: Floats) -> Floats:
