@@ -10,9 +10,8 @@ from jaxqnn.batches import LANES
 from jaxqnn.circuit.angles import Angle
 from jaxqnn.native.data import Array, Slopes, Steps, Values
 from jaxqnn.native.polynomials import Floats, Polynomials
-from jaxqnn.program.frames import Frame
 from jaxqnn.program.program import Program
-from jaxqnn.program.tables import column_order
+from jaxqnn.program.tables import column_order, combinations, inverse_map
 
 LANE_BITS = LANES.bit_length() - 1
 
@@ -162,9 +161,9 @@ def _steps(program: Program, by_label: bool) -> Steps:
     n, layers = program.num_qubits, program.layers
     row_bits = n - LANE_BITS if by_label else n
     high_bits = row_bits // 2
-    both = [(layer.label_map, _inverse(layer.label_map)) for layer in layers]
+    both = [(layer.label_map, inverse_map(layer.label_map)) for layer in layers]
     columns = np.array(both, np.int64).reshape(len(layers), 2, n)
-    lanes = _combinations(columns[:, :, row_bits:])
+    lanes = combinations(columns[:, :, row_bits:])
     if not by_label:
         lanes = np.zeros((len(layers), 2, LANES), np.int64)
     count = len(program.rotated.positions)
@@ -178,8 +177,8 @@ def _steps(program: Program, by_label: bool) -> Steps:
         row_bits=row_bits,
         rotated=np.array(program.rotated.positions, np.int64),
         moves=np.any(columns[:, 0] != 1 << np.arange(n), axis=1),
-        high=_combinations(columns[:, :, row_bits - high_bits : row_bits]),
-        low=_combinations(columns[:, :, : row_bits - high_bits]),
+        high=combinations(columns[:, :, row_bits - high_bits : row_bits]),
+        low=combinations(columns[:, :, : row_bits - high_bits]),
         lanes=lanes,
         trains=trains,
         shared_masks=_masks(shared),
@@ -210,20 +209,6 @@ def _masks(phases: _Phases) -> Array:
 
 def _range(phases: _Phases) -> Array:
     return np.cumsum([0, *(len(layer) for layer in phases)], dtype=np.int64)
-
-
-def _inverse(label_map: tuple[int, ...]) -> tuple[int, ...]:
-    n = len(label_map)
-    rows = Frame.from_columns(label_map).rows
-    return tuple(sum(1 << i for i in range(n) if rows[i] >> j & 1) for j in range(n))
-
-
-def _combinations(columns: Array) -> Array:
-    """The xor of the columns that each number selects: (..., bits) -> (..., 2^bits)."""
-    table = np.zeros((*columns.shape[:-1], 1), np.int64)
-    for bit in range(columns.shape[-1]):
-        table = np.concatenate([table, table ^ columns[..., bit : bit + 1]], axis=-1)
-    return table
 
 
 def _blocks(program: Program) -> tuple[Array, Array]:

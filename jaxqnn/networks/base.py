@@ -75,7 +75,7 @@ class JaxNetwork(NeuralNetwork):
 
     @property
     def runs_on_jax(self) -> bool:
-        """Whether forward and backward are exact, and so computed by JAX."""
+        """Whether forward and backward are exact, and so computed by jaxqnn itself."""
         return self._primitive_is_exact() and self._gradient_is_exact()
 
     @property

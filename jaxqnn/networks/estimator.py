@@ -24,7 +24,7 @@ from jaxqnn.primitives import is_exact_estimator
 
 
 class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
-    """QML's EstimatorQNN, computed by JAX: exact values and gradients, a batch at a time.
+    """QML's EstimatorQNN, computed by jaxqnn: exact values and gradients, a batch at a time.
 
     Change the import and keep the rest of a script. ``forward`` gives <psi|O|psi> for each
     observable, (samples, observables); ``backward`` gives its derivatives, (samples, observables,

@@ -24,7 +24,7 @@ Interpret = Callable[[int], int | tuple[int, ...]]
 
 
 class SamplerQNN(JaxNetwork, QMLSamplerQNN):
-    """QML's SamplerQNN, computed by JAX: exact probabilities and gradients, a batch at a time.
+    """QML's SamplerQNN, computed by jaxqnn: exact probabilities and gradients, a batch at a time.
 
     Change the import and keep the rest of a script. ``forward`` gives the probability of each
     outcome or class, (samples, *output_shape); ``backward`` its derivatives, with one more axis of

@@ -138,7 +138,7 @@ def tabulate(program: Program) -> Tables:
     width = 8 if n <= 3 else 16 if n <= 8 else 32
     maps = [layer.label_map for layer in program.layers]
     forward = _label_tables(maps, n, length)
-    backward = _label_tables([_inverse(label_map) for label_map in maps], n, length)
+    backward = _label_tables([inverse_map(label_map) for label_map in maps], n, length)
     groups = {
         per_sample: [
             [phase for phase in layer.phases if program.is_per_sample(phase[1]) == per_sample]
@@ -235,18 +235,19 @@ def _label_tables(
     low = num_qubits - high
     columns = np.zeros((length, num_qubits), np.uint32)
     columns[: len(maps)] = np.array(maps, np.uint32).reshape(len(maps), num_qubits)
-    return _combinations(columns[:, low:], high), _combinations(columns[:, :low], low)
+    return combinations(columns[:, low:]), combinations(columns[:, :low])
 
 
-def _combinations(columns: Array, bits: int) -> Array:
-    """For each row, the xor of the columns that each label selects: (rows, 2^bits)."""
-    table = np.zeros((columns.shape[0], 1), np.uint32)
-    for bit in range(bits):
-        table = np.concatenate([table, table ^ columns[:, bit : bit + 1]], axis=1)
+def combinations(columns: Array) -> Array:
+    """The xor of the columns that each number selects: (..., bits) -> (..., 2^bits)."""
+    table = np.zeros((*columns.shape[:-1], 1), columns.dtype)
+    for bit in range(columns.shape[-1]):
+        table = np.concatenate([table, table ^ columns[..., bit : bit + 1]], axis=-1)
     return table
 
 
-def _inverse(label_map: tuple[int, ...]) -> tuple[int, ...]:
+def inverse_map(label_map: tuple[int, ...]) -> tuple[int, ...]:
+    """The columns of a label map's inverse."""
     n = len(label_map)
     # A frame whose columns are the map's has the inverse map's rows; transpose to columns.
     rows = Frame.from_columns(label_map).rows
