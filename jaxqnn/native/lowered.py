@@ -225,6 +225,6 @@ def _blocks(program: Program) -> tuple[Array, Array]:
 
 def _reduced(phases: Floats) -> Floats:
     """Phases modulo 4 pi, the period of what half of one turns."""
-    if phases.size and np.max(np.abs(phases)) > _LARGE_PHASE:
+    if np.abs(phases).max(initial=0.0) > _LARGE_PHASE:
         return np.fmod(phases, 4 * np.pi)
     return phases

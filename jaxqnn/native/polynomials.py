@@ -94,7 +94,7 @@ class _Matrix:
         """The product with rows (R, ...)."""
         flat = rows.reshape(rows.shape[0], math.prod(rows.shape[1:]))
         found = None if self._dense is None else self._dense @ flat
-        if found is None or not math.isfinite(np.sum(found)):
+        if found is None or not math.isfinite(np.add.reduce(found, axis=None)):
             found = self._sparse @ flat
         return found.reshape(found.shape[0], *rows.shape[1:])
 
