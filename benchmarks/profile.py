@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from rich.console import Console
 
+from jaxqnn.batches import LANES
 from jaxqnn.native import sweeps
-from jaxqnn.native.kernels import Kernels
+from jaxqnn.native.data import ROW
+from jaxqnn.native.kernels import Kernels, angle_cotangents
 
 from .peers.ours import network
 from .problems import TARGETS, Problem
@@ -48,28 +50,12 @@ def row(problem: Problem) -> Iterator[str]:
     lowered = kernels._lowered_for(x)
     values = lowered.values(x, w)
     outputs = min(model.num_outputs, x.shape[1] + w.size)
-    groups, width = lowered.groups(size), 16 << lowered.steps.row_bits
-    states = np.zeros((groups, 1 + outputs, width))
-    by_row = states.reshape(groups, 1 + outputs, -1, 2, 8)
-    other = np.zeros((groups, width))
-    of_shared = np.zeros((lowered.num_shared, outputs, 8 * groups))
-    of_sample = np.zeros((lowered.num_sample, outputs, 8 * groups))
+    states = np.zeros((lowered.groups(size), 1 + outputs, ROW << lowered.steps.row_bits))
+    by_row = states.reshape(*states.shape[:2], -1, 2, LANES)
+    other = np.zeros_like(states[:, 0])
+    of_angles = angle_cotangents(lowered, values, states)
 
-    def copy() -> None:
-        np.copyto(other, states[:, 0])
-
-    def reverse() -> None:
-        sweeps.undo(
-            lowered.steps,
-            values,
-            states,
-            of_shared[: lowered.num_rotations].reshape(-1),
-            of_shared[lowered.num_rotations :].reshape(-1),
-            of_sample[: lowered.num_phases].reshape(-1),
-            of_sample[lowered.num_phases :].reshape(-1),
-        )
-
-    unit = seconds(copy)
+    unit = seconds(lambda: np.copyto(other, states[:, 0]))
     yield problem.title
     yield str(size)
     yield str(lowered.steps.moves.size)
@@ -85,8 +71,8 @@ def row(problem: Problem) -> Iterator[str]:
         return
     yield shown(seconds(lambda: sweeps.evolve(lowered.steps, values, states)), unit)
     yield shown(seconds(lambda: kernels._outcomes.write_bras(by_row)), unit)
-    yield shown(seconds(reverse), unit)
-    yield shown(seconds(lambda: lowered.pull(x, w, of_shared, of_sample)), unit)
+    yield shown(seconds(lambda: angle_cotangents(lowered, values, states)), unit)
+    yield shown(seconds(lambda: lowered.pull(x, w, *of_angles)), unit)
 
 
 def seconds(call: Callable[[], object]) -> float:

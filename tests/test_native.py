@@ -17,7 +17,7 @@ from random_circuits import random_case
 
 import jaxqnn
 from jaxqnn import native
-from jaxqnn.backends import choose
+from jaxqnn.backends import Precision, choose
 from jaxqnn.backends.compiled import CompiledBackend
 from jaxqnn.backends.xla import XlaBackend
 from jaxqnn.batches import LANES, NativeFootprint, lanes_are_labels, plan
@@ -190,10 +190,10 @@ def test_they_are_chosen_where_they_can_run() -> None:
     case = tutorial(3)
 
     def chosen(
-        specification: Specification, precision: str = "double", mesh: Mesh | None = None
+        specification: Specification, precision: Precision = "double", mesh: Mesh | None = None
     ) -> type:
         model = Model(case.circuit, specification, case.inputs, case.weights)
-        return type(choose(model, precision, None, mesh))  # type: ignore[arg-type]
+        return type(choose(model, precision, None, mesh))
 
     assert chosen(Expectation()) is CompiledBackend
     assert chosen(Probabilities()) is CompiledBackend

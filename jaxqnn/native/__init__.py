@@ -17,6 +17,9 @@ _MOST_QUBITS = 20
 # Blocks make every sweep one of eight samples, which a single one pays for.
 _MOST_QUBITS_WITH_BLOCKS = 12
 
+# Pauli strings are kept as diagonals on the labels; up to this many numbers.
+_MOST_ENTRIES = 1 << 22
+
 
 def can_run(model: Model) -> bool:
     """Whether the compiled sweeps have all that a measured circuit needs."""
@@ -26,5 +29,5 @@ def can_run(model: Model) -> bool:
         return False
     measurement = model.measurement
     if isinstance(measurement, PauliSums):
-        return measurement.shift.size << program.num_qubits <= 1 << 22
+        return measurement.shift.size << program.num_qubits <= _MOST_ENTRIES
     return isinstance(measurement, Diagonal | Distribution)

@@ -106,6 +106,11 @@ def _undone(
     lowered: Lowered, inputs: Floats, weights: Floats, values: Values, states: Floats
 ) -> tuple[Floats, Floats]:
     """Cotangents of inputs (B, m, P) and weights (B, m, W) from states with their bras."""
+    return lowered.pull(inputs, weights, *angle_cotangents(lowered, values, states))
+
+
+def angle_cotangents(lowered: Lowered, values: Values, states: Floats) -> tuple[Floats, Floats]:
+    """Runs the reverse sweep: cotangents of the shared angles and of the samples', see ``pull``."""
     shape = (states.shape[1] - 1, states.shape[0] * LANES)
     of_shared = np.empty((lowered.num_shared, *shape))
     of_sample = np.empty((lowered.num_sample, *shape))
@@ -118,4 +123,4 @@ def _undone(
         of_sample[: lowered.num_phases].reshape(-1),
         of_sample[lowered.num_phases :].reshape(-1),
     )
-    return lowered.pull(inputs, weights, of_shared, of_sample)
+    return of_shared, of_sample
