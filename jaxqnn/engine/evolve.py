@@ -26,6 +26,8 @@ from jaxqnn.engine.layers import (
     rotations,
     turn,
 )
+from jaxqnn.engine.phases import layer_phases
+from jaxqnn.engine.target import Target, is_worth_asking, per_target
 from jaxqnn.program.tables import Tables, high_bits
 
 Carry = TypeVar("Carry")
@@ -68,25 +70,47 @@ def evolve(tables: Tables, angles: Angles, state: jax.Array) -> jax.Array:
     Returns:
         The final state, in the final frame's labels.
     """
-    groups = group_rotations(tables, angles)
+    return per_target(run_layers, tables, angles, group_rotations(tables, angles), state)
+
+
+def run_layers(
+    tables: Tables,
+    angles: Angles,
+    groups: tuple[Rotations, ...],
+    state: jax.Array,
+    target: Target,
+) -> jax.Array:
+    """``evolve`` for one target."""
 
     def layer(l: jax.Array, state: jax.Array) -> jax.Array:
         state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
-        state = apply_phases(tables, angles, l, state)
+        state = apply_phases(tables, angles, l, state, target)
         return apply_rotations(tables, groups, l, state, inverse=False)
 
     return lax.fori_loop(0, tables.num_layers, layer, state)
 
 
-def apply_phases(tables: Tables, angles: Angles, l: jax.Array, state: jax.Array) -> jax.Array:
+def apply_phases(
+    tables: Tables, angles: Angles, l: jax.Array, state: jax.Array, target: Target
+) -> jax.Array:
     """The phases of layer l."""
 
     def step(l: jax.Array, state: jax.Array, *, per_sample: bool) -> jax.Array:
         return turn(state, layer_phase(tables, angles, l, per_sample=per_sample))
 
-    for runs, per_sample in zip(phase_kinds(tables, l), (False, True), strict=True):
-        state = when(runs, l, partial(step, per_sample=per_sample), state)
-    return state
+    def whole(l: jax.Array, state: jax.Array) -> jax.Array:
+        return turn(state, phase(layer_phases(tables, angles, l).angle(), target))
+
+    kinds = phase_kinds(tables, l)
+    if target is Target.CPU:
+        for runs, per_sample in zip(kinds, (False, True), strict=True):
+            state = when(runs, l, partial(step, per_sample=per_sample), state)
+        return state
+    return (
+        when(kinds[0] | kinds[1], l, whole, state)
+        if is_worth_asking(state, target)
+        else whole(l, state)
+    )
 
 
 def when(
@@ -136,7 +160,7 @@ def apply_rotations(
 
 
 def layer_phase(tables: Tables, angles: Angles, l: jax.Array, *, per_sample: bool) -> Phase:
-    """The phase of every label in layer l: shared, or with the samples' own."""
+    """The phase of every label in layer l, chunk by chunk: shared, or with the samples' own."""
     num_qubits, batch = tables.num_qubits, angles.start.shape[1]
 
     def add(c: jax.Array, total: jax.Array, masks: jax.Array, values: jax.Array) -> jax.Array:
@@ -156,7 +180,7 @@ def layer_phase(tables: Tables, angles: Angles, l: jax.Array, *, per_sample: boo
             lambda c, t: add(c, t, tables.sample_masks, angles.sample),
             jnp.broadcast_to(total, (batch, 1 << num_qubits)),
         )
-    return phase(total)
+    return phase(total, Target.CPU)
 
 
 def phase_kinds(tables: Tables, l: jax.Array) -> tuple[jax.Array, jax.Array]:

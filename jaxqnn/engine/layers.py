@@ -8,12 +8,14 @@ labels for each sample is a matrix product, too.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxqnn.engine.target import FEW_LABELS, Target
 from jaxqnn.engine.trigonometry import cos_sin
 
 
@@ -98,9 +100,6 @@ def apply_block(state: jax.Array, block: jax.Array) -> jax.Array:
     )
 
 
-# Up to this many labels, what a layer does not need costs less than to find out.
-FEW_LABELS = 32
-
 # Up to this length, sums are written out.
 _SHORT = 8
 
@@ -131,6 +130,7 @@ class Signs(NamedTuple):
     low_rows: jax.Array
 
 
+@partial(jax.jit, static_argnums=(1, 2, 3), inline=True)  # traced once for each shape
 def half_signs(masks: jax.Array, num_qubits: int, high: int, dtype: jnp.dtype) -> Signs:
     """The signs of masks (K,)."""
     low = num_qubits - high
@@ -175,11 +175,12 @@ class Phase(NamedTuple):
         return Phase(self.cosine, -self.sine)
 
 
-def phase(angle: jax.Array) -> Phase:
+def phase(angle: jax.Array, target: Target) -> Phase:
     """The phase of angles (B, 2^n) or (1, 2^n)."""
+    found = cos_sin(angle)
     # Kept apart from the product with the state: fused into it, XLA's CPU backend computes every
     # sine and cosine several times over, one element at a time.
-    return Phase(*lax.optimization_barrier(cos_sin(angle)))
+    return Phase(*(lax.optimization_barrier(found) if target is Target.CPU else found))
 
 
 def turn(state: jax.Array, by: Phase) -> jax.Array:

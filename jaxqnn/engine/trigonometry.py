@@ -9,6 +9,8 @@ occur here, sums of angles below 4 pi.
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -36,6 +38,7 @@ _SIN_SINGLE = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
 _COS_SINGLE = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
 
 
+@partial(jax.jit, inline=True)  # traced once for each shape
 def cos_sin(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """cos(x) and sin(x), elementwise; NaN where x is not finite."""
     double = x.dtype == jnp.float64

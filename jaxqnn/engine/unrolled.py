@@ -25,6 +25,7 @@ from jaxqnn.engine.layers import (
     turn,
 )
 from jaxqnn.engine.measurement import Measurement
+from jaxqnn.engine.target import Target
 from jaxqnn.program.tables import Tables, high_bits
 
 
@@ -53,7 +54,7 @@ def _evolve(tables: Tables, angles: Angles) -> jax.Array:
         state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
         angle = _phase_angle(tables, angles, l)
         if angle is not None:
-            state = turn(state, phase(angle))
+            state = turn(state, phase(angle, Target.CPU))
         block = int(tables.block_index[l])
         if block >= 0:
             state = apply_block(state, jnp.asarray(tables.blocks[block], state.dtype))

@@ -97,7 +97,8 @@ class Lowered:
             along = np.concatenate([along, towards_weights.T])
         along = np.broadcast_to(along[:, :, None], (*along.shape, batch))
         sample = self._sample.push(self._columns(inputs, weights), along)
-        sample = self._spread(sample.reshape(-1, batch)).reshape(self.num_sample, count, -1)
+        sample = self._spread(sample.reshape(-1, batch))
+        sample = sample.reshape(self.num_sample, count, sample.shape[1])
         phases, of_samples = shared[self.num_rotations :], sample[: self.num_phases]
         num_layers = self.steps.moves.size
         acts = np.zeros((num_layers, count), np.bool_)

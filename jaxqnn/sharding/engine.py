@@ -6,6 +6,8 @@ Everything here runs inside ``jax.shard_map`` over the mesh axis ``STATE``.  A d
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -13,7 +15,8 @@ from jax import lax
 from jaxqnn.engine.adjoint import Sweep, begin, undo_layer
 from jaxqnn.engine.angles import Angles, evaluate, pull_back
 from jaxqnn.engine.evolve import apply_phases, apply_rotations, group_rotations
-from jaxqnn.engine.layers import label_index, product_state, relabel
+from jaxqnn.engine.layers import Rotations, label_index, product_state, relabel
+from jaxqnn.engine.target import Target, per_target
 from jaxqnn.sharding.tables import SplitTables
 
 STATE = "state"
@@ -41,16 +44,26 @@ def exchange(part: jax.Array) -> jax.Array:
 def final_state(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> jax.Array:
     """This device's part of the final state, (B, 2, 2^(n-s))."""
     angles, starts = _angles(tables, inputs, weights)
-    groups = group_rotations(tables.local, angles)
     real = _start(starts)
+    start = jnp.stack([real, jnp.zeros_like(real)], axis=1)
+    return per_target(_run_layers, tables, angles, group_rotations(tables.local, angles), start)
+
+
+def _run_layers(
+    tables: SplitTables,
+    angles: Angles,
+    groups: tuple[Rotations, ...],
+    start: jax.Array,
+    target: Target,
+) -> jax.Array:
+    """As ``jaxqnn.engine.evolve``, with exchanges where they come."""
 
     def layer(l: jax.Array, part: jax.Array) -> jax.Array:
         part = relabel(part, _index(tables, l, inverse=False))
-        part = apply_phases(tables.local, angles, l, part)
+        part = apply_phases(tables.local, angles, l, part, target)
         part = apply_rotations(tables.local, groups, l, part, inverse=False)
         return lax.fori_loop(0, tables.exchange[l], lambda _, p: exchange(p), part)
 
-    start = jnp.stack([real, jnp.zeros_like(real)], axis=1)
     return lax.fori_loop(0, tables.local.num_layers, layer, start)
 
 
@@ -66,7 +79,7 @@ def pull_state(
 ) -> tuple[jax.Array, jax.Array]:
     """See ``jaxqnn.engine.kernels.pull_state``; the results are summed over the devices."""
     angles, starts = _angles(tables, inputs, weights)
-    found, of_starts = _sweep(
+    found, of_starts = _adjoint(
         tables,
         angles,
         part,
@@ -82,7 +95,7 @@ def pull_state(
     return pull_back(tables.local, inputs.T, weights, of_sample, of_shared)
 
 
-def _sweep(
+def _adjoint(
     tables: SplitTables,
     angles: Angles,
     part: jax.Array,
@@ -92,9 +105,35 @@ def _sweep(
     per_sample: bool,
     inputs_count: bool,
 ) -> tuple[Angles, jax.Array]:
+    """As ``jaxqnn.engine.adjoint``; the second result is the cotangent of all start angles."""
+    groups = tuple(group.swapped() for group in group_rotations(tables.local, angles))
+    sweep = per_target(
+        partial(_undo_layers, per_sample=per_sample, inputs_count=inputs_count),
+        tables,
+        angles,
+        groups,
+        begin(angles, part, cotangents, per_sample=per_sample),
+    )
+    rotations, shared, sample = sweep.found()
+    shared *= device_signs(tables.shared_device, part.dtype)[..., None, None]
+    sample *= device_signs(tables.sample_device, part.dtype)[..., None, None]
+    _, pull = jax.vjp(_start, starts)
+    of_starts = jax.vmap(lambda c: pull(c)[0], in_axes=1, out_axes=1)(sweep.both[:, 1:, 0])
+    return Angles(rotations, shared, sample, angles.start), of_starts
+
+
+def _undo_layers(
+    tables: SplitTables,
+    angles: Angles,
+    groups: tuple[Rotations, ...],
+    sweep: Sweep,
+    target: Target,
+    *,
+    per_sample: bool,
+    inputs_count: bool,
+) -> Sweep:
     """As ``jaxqnn.engine.adjoint``, with exchanges undone where they come."""
-    local, dtype = tables.local, part.dtype
-    groups = tuple(group.swapped() for group in group_rotations(local, angles))
+    local = tables.local
 
     def layer(i: jax.Array, sweep: Sweep) -> Sweep:
         l = jnp.asarray(local.num_layers) - 1 - i
@@ -105,20 +144,13 @@ def _sweep(
             groups,
             l,
             sweep._replace(both=both),
+            target,
             per_sample=per_sample,
             inputs_count=inputs_count,
         )
         return sweep._replace(both=relabel(sweep.both, _index(tables, l, inverse=True)))
 
-    sweep = lax.fori_loop(
-        0, local.num_layers, layer, begin(angles, part, cotangents, per_sample=per_sample)
-    )
-    rotations, shared, sample = sweep.found()
-    shared *= device_signs(tables.shared_device, dtype)[..., None, None]
-    sample *= device_signs(tables.sample_device, dtype)[..., None, None]
-    _, pull = jax.vjp(_start, starts)
-    of_starts = jax.vmap(lambda c: pull(c)[0], in_axes=1, out_axes=1)(sweep.both[:, 1:, 0])
-    return Angles(rotations, shared, sample, angles.start), of_starts
+    return lax.fori_loop(0, local.num_layers, layer, sweep)
 
 
 def _angles(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> tuple[Angles, jax.Array]:
