@@ -15,6 +15,7 @@ from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 from qiskit.quantum_info import Pauli, Statevector, random_unitary
 
 import jaxqnn
+from jaxqnn.engine import layers
 from jaxqnn.engine.trigonometry import cos_sin
 from jaxqnn.evaluator import Evaluator
 from jaxqnn.measure import Expectation, Probabilities, Specification, State
@@ -221,6 +222,23 @@ def test_blocks_that_are_not_symmetric_are_undone_by_their_adjoint() -> None:
 
     expected = np.stack([(shifted(i, 1) - shifted(i, -1)) / 2 for i in range(2)], axis=1)
     np.testing.assert_allclose(found[0], expected, atol=ATOL)
+
+
+@pytest.mark.parametrize("reach", [1 << 31, 1])
+def test_a_label_map_of_more_numbers_than_an_index_reaches(
+    monkeypatch: pytest.MonkeyPatch, reach: int
+) -> None:
+    monkeypatch.setattr(layers, "_MOST_INDEXED", reach)
+    rng = np.random.default_rng(0)
+    state, index = rng.normal(size=(3, 4, 2, 16)), jnp.asarray(rng.permutation(16), np.uint32)
+    np.testing.assert_array_equal(layers.relabel(jnp.asarray(state), index), state[..., index])
+
+
+@pytest.mark.parametrize("shape", [(1 << 17, 2, 2, 1 << 12), (1, 2, 1 << 31)])
+def test_a_label_map_of_states_as_large_as_a_gpu_holds_can_be_traced(shape: Any) -> None:
+    state = jax.ShapeDtypeStruct(shape, np.float32)
+    index = jax.ShapeDtypeStruct(shape[-1:], np.uint32)
+    assert jax.eval_shape(layers.relabel, state, index).shape == shape
 
 
 # Rounding ---------------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ labels for each sample is a matrix product, too.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.export import is_symbolic_dim
 
 from jaxqnn.engine.target import FEW_LABELS, Target
 from jaxqnn.engine.trigonometry import cos_sin
@@ -24,14 +25,28 @@ def label_index(high: jax.Array, low: jax.Array) -> jax.Array:
     return (high[:, None] ^ low[None, :]).reshape(-1)
 
 
+# As far as an index of 32 bits with a sign reaches.
+_MOST_INDEXED = (1 << 31) - 1
+
+_IN_BOUNDS: dict[str, Any] = {
+    "mode": "promise_in_bounds",
+    "unique_indices": True,
+    "wrap_negative_indices": False,
+}
+
+
 def relabel(state: jax.Array, index: jax.Array) -> jax.Array:
     """psi'[x] = psi[index[x]]."""
-    # Of the flattened state: XLA would lay a gather of rows out label by label, and turn it round.
     size = state.shape[-1]
     rows = state.reshape(-1, size)
-    starts = size * lax.iota(jnp.int32, rows.shape[0])
-    where = starts[:, None] + index.astype(jnp.int32)
-    found = state.reshape(-1).at[where].get(mode="promise_in_bounds", unique_indices=True)
+    if is_symbolic_dim(rows.shape[0]) or rows.size > _MOST_INDEXED:
+        found = rows.at[:, index].get(**_IN_BOUNDS)
+    else:
+        # Flattened: for a GPU, XLA lays a gather of rows out label by label, which the products
+        # that follow would turn round.
+        starts = size * lax.iota(jnp.int32, rows.shape[0])
+        where = starts[:, None] + index.astype(jnp.int32)
+        found = rows.reshape(-1).at[where].get(**_IN_BOUNDS)
     return found.reshape(state.shape)
 
 
