@@ -38,8 +38,8 @@ from .problems import Problem
 console = Console(width=None if sys.stdout.isatty() else 160)
 
 PROBLEMS = [
-    *(Problem("z_product", n, batch) for n, batch in ((4, 64), (8, 64), (8, 4096), (12, 16))),
-    *(Problem("z_product", n, batch) for n, batch in ((12, 1024), (16, 64), (20, 1), (24, 1))),
+    *(Problem("z_product", n, batch) for n, batch in ((4, 64), (8, 64), (8, 1024), (12, 16))),
+    *(Problem("z_product", n, batch) for n, batch in ((12, 1024), (16, 4), (20, 1), (24, 1))),
     Problem("z_each", 8, 4096),
 ]
 # A state of so many qubits is shared out over eight devices.
