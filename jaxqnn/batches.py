@@ -26,6 +26,10 @@ class _States(NamedTuple):
     each: float
     besides: float
 
+    def peak(self, num_cotangents: int) -> float:
+        """Of a sweep that carries so many cotangents, 0 for values."""
+        return self.besides + self.each * num_cotangents if num_cotangents else self.forward
+
 
 # From XLA's own memory analysis on the CPU; ``tests/test_scale.py`` holds the two together. A sweep
 # keeps the state and its cotangents, and the step in progress a second copy, gathered or
@@ -35,6 +39,8 @@ _PLAIN = _States(3.2, 6.1, 2.2)
 _MORE_WITH_BLOCKS = _States(1.2, 0.0, 0.2)
 _MORE_IF_SPLIT = _States(0.8, 0.0, 0.0)
 _ANGLES_EACH, _ANGLES_BESIDES = 4, 1
+# Numbers for each given amplitude's real or imaginary part: its terms, and their uses in reverse.
+_GIVEN = _States(5, 14, 8)
 
 # A compiled sweep keeps every sample's state and cotangents, and of the samples that it works on
 # the same again with the phases' angles, cosines and sines. Outputs are read by way of copies, a
@@ -68,6 +74,7 @@ class Footprint:
         itemsize: Bytes of a real number.
         fixed_bytes: What does not grow with the batch: the program and the measurement.
         num_angles: Angles that each sample has of its own.
+        num_given: Real and imaginary parts of amplitudes that each sample starts from.
         has_blocks: Whether the program has blocks.
         is_split: Whether each state is shared out over several devices.
     """
@@ -77,6 +84,7 @@ class Footprint:
     itemsize: int
     fixed_bytes: int = 0
     num_angles: int = 0
+    num_given: int = 0
     has_blocks: bool = False
     is_split: bool = False
 
@@ -94,11 +102,9 @@ class Footprint:
         parts = [_PLAIN]
         parts += [_MORE_WITH_BLOCKS] if self.has_blocks else []
         parts += [_MORE_IF_SPLIT] if self.is_split else []
-        if self.num_cotangents:
-            states = sum(part.besides + part.each * self.num_cotangents for part in parts)
-        else:
-            states = sum(part.forward for part in parts)
-        return int(states * self.state_bytes) + self._angle_bytes
+        states = sum(part.peak(self.num_cotangents) for part in parts)
+        given = _GIVEN.peak(self.num_cotangents) * self.num_given * self.itemsize
+        return int(states * self.state_bytes + given) + self._angle_bytes
 
     @property
     def _angle_bytes(self) -> int:

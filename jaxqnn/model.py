@@ -121,6 +121,7 @@ class Model:
             itemsize=itemsize,
             fixed_bytes=fixed,
             num_angles=angles,
+            num_given=len(self.program.amplitudes),
             has_blocks=self.has_blocks,
             is_split=devices > 1,
         )

@@ -15,6 +15,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.quantum_info import SparsePauliOp, random_unitary
+from qiskit_machine_learning.circuit.library import raw_feature_vector
 
 import jaxqnn
 from jaxqnn.batches import Footprint, over_pieces, plan, round_up
@@ -124,16 +125,37 @@ def test_the_prediction_is_that_of_the_compiler_within_half(
         SparsePauliOp.from_sparse_list([(label, [i], 1.0)], qubits)
         for i, label in enumerate(labels)
     ]
-    model = network(qubits, observables, block=block)._evaluator.model
+    check_prediction(network(qubits, observables, block=block), batch, len(labels))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("labels", [["Z"], ["Z", "X", "Y", "Z"]])
+def test_given_amplitudes_are_foretold_too(labels: list[str]) -> None:
+    features, ansatz = raw_feature_vector(1 << 10), real_amplitudes(10, reps=2)
+    qnn = jaxqnn.EstimatorQNN(
+        circuit=features.compose(ansatz),
+        observables=[
+            SparsePauliOp.from_sparse_list([(label, [i], 1.0)], 10)
+            for i, label in enumerate(labels)
+        ],
+        input_params=features.parameters,
+        weight_params=ansatz.parameters,
+    )
+    check_prediction(qnn, 64, len(labels))
+
+
+def check_prediction(qnn: jaxqnn.EstimatorQNN, batch: int, num_outputs: int) -> None:
+    """Compares XLA's memory analysis of each kernel with the footprint."""
+    model = qnn._evaluator.model
     with jax.enable_x64(True):
         inputs, weights = (
             jax.ShapeDtypeStruct(shape, np.float64)
             for shape in ((batch, model.padded_sizes[0]), model.padded_sizes[1:])
         )
-        cotangent = jax.ShapeDtypeStruct((batch, len(labels)), np.float64)
+        cotangent = jax.ShapeDtypeStruct((batch, num_outputs), np.float64)
         data = (model.tables, model.measurement)
         lowered = {
-            len(labels): kernels.jacobian.lower(*data, inputs, weights),
+            num_outputs: kernels.jacobian.lower(*data, inputs, weights),
             1: kernels.vjp.lower(*data, inputs, weights, cotangent),
             0: kernels.value.lower(*data, inputs, weights),
         }

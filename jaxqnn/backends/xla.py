@@ -109,10 +109,10 @@ class XlaBackend:
     def _directions(self) -> tuple[Floats, Floats] | None:
         """A unit vector for each of the engine's inputs and weights that is no padding.
 
-        None where a Jacobian is computed by cotangents: on a mesh, and with few outputs.
+        None where a Jacobian is computed by cotangents: with few outputs.
         """
         num_inputs, num_weights = (len(part) for part in column_order(self._model.program))
-        if self._mesh is not None or self._model.num_outputs <= num_inputs + num_weights:
+        if self._model.num_outputs <= num_inputs + num_weights:
             return None
         count = -(-(num_inputs + num_weights) // 16) * 16
         towards_inputs, towards_weights = (
@@ -127,7 +127,6 @@ class XlaBackend:
         self, columns: _Columns, towards_inputs: Floats, towards_weights: Floats
     ) -> tuple[Floats, Floats]:
         """The Jacobian from tangents, in the shapes of ``kernels.jacobian``."""
-        assert self._compiled.tangents is not None  # as _directions found
         tangents = self._compiled.tangents(*columns, towards_inputs, towards_weights)
         found = np.moveaxis(np.asarray(tangents), 0, 2)
         num_inputs, num_weights = (len(part) for part in column_order(self._model.program))
@@ -157,7 +156,7 @@ class XlaBackend:
             partial(mesh_kernels.value, data, mesh=self._mesh),
             partial(mesh_kernels.jacobian, data, mesh=self._mesh),
             partial(mesh_kernels.vjp, data, mesh=self._mesh),
-            None,
+            partial(mesh_kernels.tangents, data, mesh=self._mesh),
         )
 
     @cached_property
@@ -173,4 +172,4 @@ class _Compiled(NamedTuple):
     value: Callable[..., jax.Array]
     jacobian: Callable[..., tuple[jax.Array, jax.Array]]
     vjp: Callable[..., tuple[jax.Array, jax.Array, jax.Array]]
-    tangents: Callable[..., jax.Array] | None  # None on a mesh, whose kernels run in reverse only
+    tangents: Callable[..., jax.Array]

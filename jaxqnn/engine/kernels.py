@@ -6,6 +6,7 @@ Inputs come as (B, P), weights as (W,), both padded to the tables' lengths.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -117,11 +118,23 @@ def tangents(
     def outputs(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         return measurement.outputs(final_state(tables, inputs, weights))
 
-    def along(direction: tuple[jax.Array, jax.Array]) -> jax.Array:
+    return along(outputs, inputs, weights, towards_inputs, towards_weights)
+
+
+def along(
+    outputs: Callable[[jax.Array, jax.Array], jax.Array],
+    inputs: jax.Array,
+    weights: jax.Array,
+    towards_inputs: jax.Array,
+    towards_weights: jax.Array,
+) -> jax.Array:
+    """``tangents`` of any function of inputs and weights."""
+
+    def one(direction: tuple[jax.Array, jax.Array]) -> jax.Array:
         step = (jnp.broadcast_to(direction[0], inputs.shape), direction[1])
         return jax.jvp(outputs, (inputs, weights), step)[1]
 
-    return lax.map(along, (towards_inputs, towards_weights), batch_size=TANGENTS_AT_ONCE)
+    return lax.map(one, (towards_inputs, towards_weights), batch_size=TANGENTS_AT_ONCE)
 
 
 @partial(jax.jit, static_argnames="inputs_count")

@@ -232,6 +232,25 @@ def jacobian(
     return _everywhere(found[0], mesh), _everywhere(found[1], mesh)
 
 
+@partial(jax.jit, static_argnames="mesh")
+def tangents(
+    data: Data,
+    inputs: jax.Array,
+    weights: jax.Array,
+    towards_inputs: jax.Array,
+    towards_weights: jax.Array,
+    *,
+    mesh: Mesh,
+) -> jax.Array:
+    """See ``jaxqnn.engine.kernels.tangents``; on every device."""
+
+    def outputs(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        return run(data, inputs, weights, mesh=mesh)[0]
+
+    found = kernels.along(outputs, inputs, weights, towards_inputs, towards_weights)
+    return _everywhere(found, mesh).reshape(*found.shape[:2], -1)
+
+
 @partial(jax.jit, static_argnames=("mesh", "inputs_count"))
 def vjp(
     data: Data,

@@ -16,7 +16,6 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from jaxqnn.engine.layers import relabel
-from jaxqnn.errors import JaxQNNError
 from jaxqnn.measure.outcomes import PauliSums, times_strings
 from jaxqnn.program.program import Program
 from jaxqnn.sharding.engine import STATE, device_signs
@@ -178,8 +177,11 @@ class SplitAmplitudes(NamedTuple):
         return shifted(cotangent, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
 
     def cotangents(self, part: jax.Array) -> jax.Array:
-        """One for each amplitude: more memory than there is."""
-        raise _too_many_outputs()
+        """See ``SplitMeasurement``."""
+        hit = _own_outputs(part, self.flips, self.device_flips)
+        unit = jnp.eye(2, dtype=part.dtype)[:, None, :, None] * hit[None, :, None, :]
+        found = unit.reshape(1, -1, *part.shape[1:])
+        return jnp.broadcast_to(found, (part.shape[0], *found.shape[1:]))
 
 
 class SplitProbabilities(NamedTuple):
@@ -208,15 +210,19 @@ class SplitProbabilities(NamedTuple):
         return 2 * moved[:, None] * part
 
     def cotangents(self, part: jax.Array) -> jax.Array:
-        """One for each amplitude: more memory than there is."""
-        raise _too_many_outputs()
+        """See ``SplitMeasurement``."""
+        hit = _own_outputs(part, self.flips, self.device_flips)
+        return 2 * hit[:, None, :] * part[:, None]
 
 
-def _too_many_outputs() -> JaxQNNError:
-    return JaxQNNError(
-        'The Jacobian of every amplitude or outcome cannot be taken over a mesh axis "state": it '
-        "has one state for each. Use vjp or jax.grad in place of backward, or pass interpret."
-    )
+def _own_outputs(part: jax.Array, flips: Leaf, device_flips: Leaf) -> jax.Array:
+    """Which of all basis states, in the circuit's order, each label of this device is: 0 or 1."""
+    size = part.shape[-1]
+    local = jnp.arange(size, dtype=jnp.uint32) ^ flips
+    device = lax.axis_index(STATE).astype(jnp.uint32) ^ device_flips
+    own = device * size + local
+    every = jnp.arange(size * lax.axis_size(STATE), dtype=jnp.uint32)
+    return (every[:, None] == own).astype(part.dtype)
 
 
 def shifted(part: jax.Array, shift: jax.Array, device_shift: jax.Array) -> jax.Array:
