@@ -16,6 +16,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.circuit.library import real_amplitudes
 from qiskit.quantum_info import SparsePauliOp, random_unitary
+from qiskit_machine_learning.circuit.library import raw_feature_vector
 
 import jaxqnn
 from jaxqnn.sharding.build import mesh_data
@@ -150,6 +151,37 @@ def outcome_errors() -> dict[str, list[float]]:
     return found
 
 
+def amplitude_errors() -> dict[str, list[float]]:
+    """Value and cotangents where all qubits, some, or constants start from given amplitudes."""
+    found: dict[str, list[float]] = {}
+    for name, count in (("all", 8), ("some", 3), ("constant", 2)):
+        ansatz = real_amplitudes(8, reps=2, entanglement="pairwise")
+        circuit = QuantumCircuit(8)
+        if name == "constant":
+            circuit.prepare_state(np.array([1, 2j, -3, 4]) / np.sqrt(30), [5, 1])
+        else:
+            qubits = range(count) if name == "all" else (6, 0, 3)
+            circuit.compose(raw_feature_vector(1 << count), qubits, inplace=True)
+        inputs = list(circuit.parameters)
+        circuit.ry(ansatz.parameters[0], 6)
+        circuit.compose(ansatz, inplace=True)
+        split: dict[str, Any] = {"input_params": inputs, "weight_params": ansatz.parameters}
+        x, w = RNG.normal(size=(2, len(inputs))), RNG.normal(size=ansatz.num_parameters)
+        for where in (mesh(1, 4), mesh(2, 2)):
+            one, many = (jaxqnn.statevector(circuit, mesh=m, **split) for m in (None, where))
+            cotangent = jnp.asarray(RNG.normal(size=(2, 256)) + 1j * RNG.normal(size=(2, 256)))
+            found.setdefault(name, []).extend(
+                difference(a, b)
+                for a, b in zip(
+                    value_and_pullback(one)(x, w, cotangent),
+                    value_and_pullback(many)(x, w, cotangent),
+                    strict=True,
+                )
+                if a.size
+            )
+    return found
+
+
 def ensemble_error() -> float:
     """Several weight vectors at once, through a vmap and as a leading axis, over a mesh."""
     made, x, w = circuit(8)
@@ -242,6 +274,7 @@ if __name__ == "__main__":
         "functions": function_errors,
         "networks": network_errors,
         "outcomes": outcome_errors,
+        "amplitudes": amplitude_errors,
         "ensemble": ensemble_error,
         "memory": lambda: memory(18),
         "state": state_of_a_mesh,

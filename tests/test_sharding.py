@@ -128,12 +128,11 @@ def test_a_state_that_is_too_small_is_refused() -> None:
         place(program, 2)
 
 
-def test_given_amplitudes_are_refused() -> None:
-    circuit = QuantumCircuit(8)
-    circuit.prepare_state(np.full(4, 0.5), [0, 1])
-    circuit.h(range(8))
-    with pytest.raises(JaxQNNError, match="starts from given amplitudes"):
-        place(build(circuit, [], []).program, 1)
+@pytest.mark.slow
+def test_given_amplitudes_on_a_mesh_are_those_of_one_device() -> None:
+    errors = on_eight_devices("amplitudes")
+    assert set(errors) == {"all", "some", "constant"}
+    assert max(max(found) for found in errors.values()) < 1e-10
 
 
 def random_circuit(n: int, rng: np.random.Generator) -> QuantumCircuit:

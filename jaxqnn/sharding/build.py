@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from jax.sharding import Mesh
@@ -14,6 +15,7 @@ from jaxqnn.measure.outcomes import Classes, Diagonal, Distribution
 from jaxqnn.measure.specification import Expectation, Probabilities, State
 from jaxqnn.model import Model, check_width
 from jaxqnn.program.build import CircuitProgram
+from jaxqnn.program.frames import Frame
 from jaxqnn.sharding.engine import STATE
 from jaxqnn.sharding.kernels import BATCH, Data, SplitStates, WholeStates
 from jaxqnn.sharding.outcomes import (
@@ -47,8 +49,9 @@ def mesh_data(model: Model, mesh: Mesh) -> Data:
     bits = size.bit_length() - 1
     check_width(model.program.num_qubits - bits)
     in_order = _in_circuit_order(model)
-    placement = place(model.program, bits, in_circuit_order=in_order)
-    built = CircuitProgram(placement.final, model.built.qubits, model.built.width)
+    built = _in_qubit_order(model.built) if in_order else model.built
+    placement = place(built.program, bits, in_circuit_order=in_order)
+    built = CircuitProgram(placement.final, built.qubits, built.width)
     return SplitStates(tabulate_split(placement), _measurement(model, built, bits, in_order))
 
 
@@ -87,6 +90,18 @@ def _in_circuit_order(model: Model) -> bool:
         and math.prod(model.output_shape) == 1 << width
         and specification.sources(model.circuit) == tuple(range(width))
     )
+
+
+def _in_qubit_order(built: CircuitProgram) -> CircuitProgram:
+    """The same, its bits in the order of the qubits: those with given amplitudes come first."""
+    order = [int(i) for i in np.argsort(built.qubits)]
+    frame, flips = built.program.frame, built.program.flips
+    program = replace(
+        built.program,
+        frame=Frame(tuple(frame.rows[i] for i in order), tuple(frame.columns[i] for i in order)),
+        flips=sum((flips >> i & 1) << bit for bit, i in enumerate(order)),
+    )
+    return CircuitProgram(program, tuple(sorted(built.qubits)), built.width)
 
 
 def _measurement(

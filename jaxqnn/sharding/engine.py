@@ -44,8 +44,7 @@ def exchange(part: jax.Array) -> jax.Array:
 def final_state(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> jax.Array:
     """This device's part of the final state, (B, 2, 2^(n-s))."""
     angles, starts = _angles(tables, inputs, weights)
-    real = _start(starts)
-    start = jnp.stack([real, jnp.zeros_like(real)], axis=1)
+    start = _start(tables, starts, angles.amplitudes)
     return per_target(_run_layers, tables, angles, group_rotations(tables.local, angles), start)
 
 
@@ -91,8 +90,8 @@ def pull_state(
     of_sample = jnp.concatenate([_flat(found.sample), of_starts])
     of_shared = jnp.concatenate([_flat(found.rotations), _flat(found.shared)])
     # The few sums over devices: every angle's cotangent, however many parameters it has.
-    of_sample, of_shared = lax.psum((of_sample, of_shared), STATE)
-    return pull_back(tables.local, inputs.T, weights, of_sample, of_shared)
+    sums = lax.psum((of_sample, of_shared, found.amplitudes), STATE)
+    return pull_back(tables.local, inputs.T, weights, *sums)
 
 
 def _adjoint(
@@ -117,9 +116,9 @@ def _adjoint(
     rotations, shared, sample = sweep.found()
     shared *= device_signs(tables.shared_device, part.dtype)[..., None, None]
     sample *= device_signs(tables.sample_device, part.dtype)[..., None, None]
-    _, pull = jax.vjp(_start, starts)
-    of_starts = jax.vmap(lambda c: pull(c)[0], in_axes=1, out_axes=1)(sweep.both[:, 1:, 0])
-    return Angles(rotations, shared, sample, angles.start), of_starts
+    _, pull = jax.vjp(partial(_start, tables), starts, angles.amplitudes)
+    of_starts, of_amplitudes = jax.vmap(pull, in_axes=1, out_axes=1)(sweep.both[:, 1:])
+    return Angles(rotations, shared, sample, angles.start, of_amplitudes), of_starts
 
 
 def _undo_layers(
@@ -170,15 +169,24 @@ def _angles(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> tuple
     )
 
 
-def _start(angles: jax.Array) -> jax.Array:
-    """This device's part of the product of RY(angle)|0>: (n, B) -> (B, 2^(n-s))."""
+def _start(tables: SplitTables, angles: jax.Array, amplitudes: jax.Array | None) -> jax.Array:
+    """This device's part of the start, (B, 2, 2^(n-s)), from angles (n, B) and given amplitudes."""
     size = lax.axis_size(STATE).bit_length() - 1
     local = angles.shape[0] - size
     factor = jnp.ones((angles.shape[1],), angles.dtype)
     for bit in range(size):
         half = angles[local + bit] / 2
-        factor = factor * jnp.where(device_index() >> bit & 1, jnp.sin(half), jnp.cos(half))
-    return factor[:, None] * product_state(angles[:local])
+        own = jnp.where(device_index() >> bit & 1, jnp.sin(half), jnp.cos(half))
+        factor = factor * jnp.where(jnp.asarray(tables.has_angle)[bit], own, 1)
+    if amplitudes is None:
+        real = factor[:, None] * product_state(angles[:local])
+        return jnp.stack([real, jnp.zeros_like(real)], axis=1)
+    # The amplitudes are whole on every device, as the parameters are that they are made of.
+    normal = amplitudes / jnp.linalg.norm(amplitudes, axis=0)
+    own = normal.reshape(2, -1, normal.shape[1])[:, tables.given[0]]
+    low = jnp.moveaxis(own * factor, 2, 0)
+    high = product_state(angles[low.shape[2].bit_length() - 1 : local])
+    return (high[:, None, :, None] * low[:, :, None, :]).reshape(low.shape[0], 2, -1)
 
 
 def _index(tables: SplitTables, l: jax.Array, *, inverse: bool) -> jax.Array:

@@ -98,6 +98,7 @@ class SplitStates(NamedTuple):
     def specs(self) -> Any:
         """See ``Data``."""
         tables = jax.tree.map(lambda _: PartitionSpec(), self.tables)
+        tables = tables._replace(given=PartitionSpec(STATE))
         return SplitStates(tables, self.measurement.specs())
 
     def state_axes(self) -> str | None:

@@ -39,7 +39,9 @@ class Placement:
     Attributes:
         device_bits: s.
         program: What runs on one device, on n - s bits; its start holds the angles of the local
-            bits and then those of the device bits.
+            bits and then those of the device bits, and all given amplitudes.
+        start_bits: Which bit of the whole program's first label each device bit is, then each local
+            bit; local ones in order.
         device_masks: For each layer, the part of each phase's mask that lies on device bits.
         offsets: For each layer and each device bit, what a device with this bit adds (xor) to the
             local label map's result.
@@ -50,6 +52,7 @@ class Placement:
 
     device_bits: int
     program: Program
+    start_bits: tuple[int, ...]
     device_masks: tuple[tuple[int, ...], ...]
     offsets: tuple[tuple[int, ...], ...]
     exchanges: tuple[bool, ...]
@@ -77,11 +80,6 @@ def place(program: Program, device_bits: int, *, in_circuit_order: bool = False)
     Raises:
         JaxQNNError: If the state is too small for so many devices.
     """
-    if program.amplitudes and device_bits:
-        raise JaxQNNError(
-            "A circuit that starts from given amplitudes cannot be shared out over the mesh axis "
-            '"state": the amplitudes are whole arguments already. Use a mesh with "batch" alone.'
-        )
     n, s = program.num_qubits, device_bits
     rows, frame = _rows(program)
     k = max([program.rotated.leading, *(len(row.pairs) for row in rows)])
@@ -114,6 +112,7 @@ def place(program: Program, device_bits: int, *, in_circuit_order: bool = False)
             frame=Frame.identity(n - s),
             flips=0,
         ),
+        start_bits=tuple(builder.start),
         device_masks=tuple(builder.device_masks),
         offsets=tuple(builder.offsets),
         exchanges=tuple(builder.exchanges),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxqnn.program.tables import Tables, tabulate
+from jaxqnn.program.tables import Tables, combinations, tabulate
 from jaxqnn.sharding.placement import Placement
 
 Leaf = Any  # a NumPy or JAX array
@@ -24,6 +24,9 @@ class SplitTables(NamedTuple):
         offset: (L, s) uint32, added to a layer's label map by each bit of the device.
         inverse_offset: (L, s) uint32, added to the inverse map.
         exchange: (L,) int32, whether device bits and leading bits are swapped after the layer.
+        has_angle: (s,) bool, whether a device bit starts by an angle, else by given amplitudes.
+        given: (2^s, 2^m') int32, cut along the devices: which of the given amplitudes its m' lowest
+            local bits start from; m' is 0 if none are given.
     """
 
     local: Tables
@@ -32,6 +35,8 @@ class SplitTables(NamedTuple):
     offset: Leaf
     inverse_offset: Leaf
     exchange: Leaf
+    has_angle: Leaf
+    given: Leaf
 
 
 def tabulate_split(placement: Placement) -> SplitTables:
@@ -72,4 +77,19 @@ def tabulate_split(placement: Placement) -> SplitTables:
         offset,
         inverse ^ low[rows, offset & (low.shape[1] - 1)],
         exchange,
+        *_given(placement),
+    )
+
+
+def _given(placement: Placement) -> tuple[Leaf, Leaf]:
+    """Whether each device bit starts by an angle, and where a device's amplitudes come from."""
+    count = max(0, (len(placement.program.amplitudes) // 2).bit_length() - 1)
+    device = placement.start_bits[: placement.device_bits]
+    local = placement.start_bits[placement.device_bits :]
+    # A bit that starts by an angle does not choose among the amplitudes.
+    by_device = combinations(np.array([1 << b if b < count else 0 for b in device], np.uint32))
+    by_place = combinations(np.array([1 << b for b in local if b < count], np.uint32))
+    return (
+        np.array([b >= count for b in device], np.bool_),
+        (by_device[:, None] ^ by_place).astype(np.int32),
     )
