@@ -1,8 +1,8 @@
 """What a sweep is compiled for: some steps take another form on a GPU than on a CPU.
 
 A CPU finds out at once what a layer needs, and each pass over a small state costs microseconds.  A
-GPU passes over the same state in less, but the host runs its loops and branches: it waits for every
-answer, some ten microseconds, and launches every kernel.
+GPU passes over the same state in less, but the host runs its loops and branches: it launches every
+kernel, and waits for every answer, which we take to cost ten microseconds and have not measured.
 """
 
 from __future__ import annotations
