@@ -4,6 +4,8 @@ LLVM finds vector instructions in a loop only where it can prove that arrays do 
 the steps of a statevector never let it.  Here they are asked for: ``load`` and ``store`` move eight
 neighbours of a flat array, ``+``, ``-`` and ``*`` work on all of them, a plain float stands for
 eight copies of itself.  LLVM maps them to whatever the processor has (AVX-512, AVX, SSE, NEON).
+Vectors are of double precision; what is read from or written to an array of single precision is
+converted on the way.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
-from jaxqnn.batches import LANES
+from jaxqnn.sweep.cpu.layout import LANES, ROW
 
 _IR = ir.VectorType(ir.DoubleType(), LANES)
+_SINGLE = ir.VectorType(ir.FloatType(), LANES)
 _MASK = ir.VectorType(ir.IntType(32), LANES)
 
 # Products and sums may become one instruction; nothing else is rearranged.
@@ -76,8 +79,23 @@ _define(operator.mul, "fmul")
 
 
 def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    """The address of eight numbers."""
+    kind = _SINGLE if array_type.dtype == types.float32 else _IR
     data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index], inbounds=True), _IR.as_pointer())
+    return builder.bitcast(builder.gep(data, [index], inbounds=True), kind.as_pointer())
+
+
+def _read(builder: Any, place: Any) -> Any:
+    if place.type.pointee == _SINGLE:
+        return builder.fpext(builder.load(place, align=4), _IR)
+    return builder.load(place, align=8)
+
+
+def _write(builder: Any, value: Any, place: Any) -> None:
+    if place.type.pointee == _SINGLE:
+        builder.store(builder.fptrunc(value, _SINGLE), place, align=4)
+    else:
+        builder.store(value, place, align=8)
 
 
 @intrinsic
@@ -85,7 +103,7 @@ def load(_: Any, array: Any, index: Any) -> Any:
     """array[index : index + 8] of a flat array."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(_place(context, builder, sig.args[0], *args), align=8)
+        return _read(builder, _place(context, builder, sig.args[0], *args))
 
     return _vector(array, types.intp), generate
 
@@ -95,10 +113,66 @@ def store(_: Any, array: Any, index: Any, value: Any) -> Any:
     """array[index : index + 8] = value."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], _place(context, builder, sig.args[0], *args[:2]), align=8)
+        _write(builder, args[2], _place(context, builder, sig.args[0], *args[:2]))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, value), generate
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Eight vectors as the columns of a matrix, by exchanging ever larger blocks."""
+    rows = list(rows)
+    for step in (1, 2, 4):
+        upper = [i if not i & step else LANES + i - step for i in range(LANES)]
+        lower = [i + step if not i & step else LANES + i for i in range(LANES)]
+        for i in range(LANES):
+            if not i & step:
+                pair = rows[i], rows[i + step]
+                rows[i] = builder.shuffle_vector(*pair, ir.Constant(_MASK, upper))
+                rows[i + step] = builder.shuffle_vector(*pair, ir.Constant(_MASK, lower))
+    return rows
+
+
+def _element(context: Any, builder: Any, array_type: Any, array: Any, index: int) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.load(builder.gep(data, [ir.Constant(ir.IntType(64), index)]))
+
+
+@intrinsic
+def gather_rows(_: Any, source: Any, at: Any, row: Any, state: Any, to: Any) -> Any:
+    """Writes eight rows of a state: lane i of row j is source[at[i] + row + j]."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kinds, (source_, at_, row_, state_, to_) = sig.args, args
+        lanes = []
+        for lane in range(LANES):
+            first = builder.add(_element(context, builder, kinds[1], at_, lane), row_)
+            lanes.append(_read(builder, _place(context, builder, kinds[0], source_, first)))
+        for j, vector in enumerate(_transposed(builder, lanes)):
+            place = builder.add(to_, ir.Constant(to_.type, ROW * j))
+            _write(builder, vector, _place(context, builder, kinds[3], state_, place))
+        return context.get_dummy_value()
+
+    return types.void(source, at, types.intp, state, types.intp), generate
+
+
+@intrinsic
+def scatter_rows(_: Any, state: Any, start: Any, out: Any, at: Any, row: Any, count: Any) -> Any:
+    """The inverse of ``gather_rows`` for the first ``count`` lanes."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kinds, (state_, start_, out_, at_, row_, count_) = sig.args, args
+        rows = []
+        for j in range(LANES):
+            place = builder.add(start_, ir.Constant(start_.type, ROW * j))
+            rows.append(_read(builder, _place(context, builder, kinds[0], state_, place)))
+        for lane, vector in enumerate(_transposed(builder, rows)):
+            with builder.if_then(builder.icmp_signed(">", count_, count_.type(lane))):
+                first = builder.add(_element(context, builder, kinds[3], at_, lane), row_)
+                _write(builder, vector, _place(context, builder, kinds[2], out_, first))
+        return context.get_dummy_value()
+
+    return types.void(state, types.intp, out, at, types.intp, types.intp), generate
 
 
 @intrinsic
