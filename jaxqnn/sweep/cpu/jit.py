@@ -10,17 +10,16 @@ from numba import njit
 from numba.core import sigutils
 from numba.core.ccallback import CFunc
 
-from jaxqnn import batches
-from jaxqnn.native.cache import Sources
+from jaxqnn.sweep.cpu.cache import Sources
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # Every file from which compiled functions take code or constants.
-SOURCES = (Path(__file__).parent, Path(batches.__file__))
+SOURCES = (Path(__file__).parent,)
 _sources = Sources(*SOURCES)
 
 # A product and a sum may become one instruction; NaN and infinity keep their meaning.
-_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}, "_nrt": False}
 
 
 def compiled(function: _Function) -> _Function:

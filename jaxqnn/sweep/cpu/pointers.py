@@ -68,6 +68,25 @@ def call(_: Any, function: Any, argument: Any) -> Any:
     return types.intp(types.intp, types.intp), generate
 
 
+def symbol(name: str) -> Any:
+    """A compiled function without arguments that gives the address of a C function by name.
+
+    Machine code on disk must not hold addresses of one process; names are looked up when it is
+    loaded, among those given to ``llvmlite.binding.add_symbol``.
+    """
+
+    @intrinsic
+    def function(_: Any) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            kind = ir.FunctionType(_WORD, [_WORD])
+            callee = cgutils.get_or_insert_function(builder.module, kind, name)
+            return builder.ptrtoint(callee, _WORD)
+
+        return types.intp(), generate
+
+    return function
+
+
 def _libc(name: str, result: ir.Type) -> Any:
     @intrinsic
     def function(_: Any, argument: Any) -> Any:

@@ -76,6 +76,7 @@ def _define(operation: Any, instruction: str) -> None:
 _define(operator.add, "fadd")
 _define(operator.sub, "fsub")
 _define(operator.mul, "fmul")
+_define(operator.truediv, "fdiv")
 
 
 def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxqnn.native.data import Array
-from jaxqnn.native.jit import compiled
+from jaxqnn.sweep.cpu.steps import Array
+from jaxqnn.sweep.cpu.jit import compiled
 
 _HALF_PI_1, _HALF_PI_2, _HALF_PI_3 = (
     1.57079625129699707031,

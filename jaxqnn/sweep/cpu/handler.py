@@ -1,0 +1,142 @@
+"""The sweeps as C functions: what XLA calls, and what its pool's threads do.
+
+XLA's typed foreign functions take one pointer, to a call frame; its layout is that of
+``xla/ffi/api/c_api.h``, which a test reads.  The handler makes a job of it, asks XLA's thread pool
+for helpers, works on the job itself and returns when all of it is done; helpers that come late find
+nothing to do.  No Python runs in it and nothing in it may raise.
+"""
+
+from __future__ import annotations
+
+import llvmlite.binding as llvm
+from numba import types
+
+from jaxqnn.sweep.cpu.jit import callback, compiled
+from jaxqnn.sweep.cpu.job import (
+    ALONG_W,
+    ALONG_X,
+    BRA,
+    CURVE,
+    DONE,
+    EVOLVE,
+    GROUPS,
+    HOLDERS,
+    OPERATION,
+    OUT,
+    OUT_W,
+    OUT_X,
+    PROGRAM,
+    PULL,
+    PUSH,
+    ROOM,
+    SIZE,
+    STATE,
+    THREADS,
+    W,
+    WORKERS,
+    X,
+    work,
+)
+from jaxqnn.sweep.cpu.pointers import call, fetch_add, free, malloc, symbol, words
+
+# Where fields are in the structures of c_api.h, in bytes.
+FRAME = {
+    "extension_start": 8,
+    "api": 16,
+    "ctx": 24,
+    "args.args": 72,
+    "rets.rets": 112,
+}
+SCHEDULE = 136
+BUFFER_DATA = 24
+EXTENSION = {"type": 8, "metadata": 24}
+API_VERSION = 24
+
+_EXTENSION, _API, _CONTEXT = FRAME["extension_start"], FRAME["api"], FRAME["ctx"]
+_ARGUMENTS, _RESULTS = FRAME["args.args"], FRAME["rets.rets"]
+_TYPE, _METADATA = EXTENSION["type"], EXTENSION["metadata"]
+
+# The version of the interface that is spoken here, as (minor << 32) + major: 0.1, which every
+# jaxlib from 0.7 on takes.
+_VERSION = 1 << 32
+
+# The words that a call to the thread pool takes.
+_CALL = 5
+
+_LOW_HALF = (1 << 32) - 1
+
+
+@callback(types.intp(types.intp))
+def help_out(address: int) -> int:
+    """A pool thread's part of a job; the last that lets go of the job's words frees them."""
+    work(address)
+    if fetch_add(address + 8 * HOLDERS, -1) == 1:
+        free(address)
+    return 0
+
+
+_NAME = "jaxqnn_help_out"
+_helper = symbol(_NAME)
+
+
+@compiled
+def _word(address: int, offset: int) -> int:
+    return words(address + offset, 1)[0]
+
+
+@compiled
+def _data(buffers: int, index: int) -> int:
+    """The address of the numbers of an argument or a result."""
+    return _word(_word(buffers, 8 * index), BUFFER_DATA)
+
+
+@callback(types.intp(types.intp))
+def handle(frame: int) -> int:
+    """XLA's call: the first argument is a job without addresses, and then its program's words."""
+    extension = _word(frame, _EXTENSION)
+    if extension != 0 and _word(extension, _TYPE) & _LOW_HALF == 1:
+        # Not a call: XLA asks which version of the interface this is.
+        words(_word(extension, _METADATA) + API_VERSION, 1)[0] = _VERSION
+        return 0
+    arguments, results = _word(frame, _ARGUMENTS), _word(frame, _RESULTS)
+    address = malloc(8 * (SIZE + _CALL * words(_data(arguments, 0), SIZE)[WORKERS]))
+    job = words(address, SIZE)
+    template = words(_data(arguments, 0), SIZE)
+    for i in range(SIZE):
+        job[i] = template[i]
+    job[PROGRAM] = _data(arguments, 0) + 8 * SIZE
+    job[X], job[W] = _data(arguments, 1), _data(arguments, 2)
+    operation = job[OPERATION]
+    if operation == EVOLVE:
+        job[OUT], job[ROOM] = _data(results, 0), _data(results, 1)
+    elif operation == PUSH:
+        job[ALONG_X], job[ALONG_W] = _data(arguments, 3), _data(arguments, 4)
+        job[OUT], job[ROOM] = _data(results, 0), _data(results, 1)
+    else:
+        if operation == PULL:
+            job[STATE] = _data(arguments, 4)
+        else:
+            job[ALONG_X], job[ALONG_W] = _data(arguments, 4), _data(arguments, 5)
+        job[BRA] = _data(arguments, 3)
+        job[OUT_X], job[OUT_W] = _data(results, 0), _data(results, 1)
+        job[ROOM] = _data(results, 2)
+    job[HOLDERS] = job[WORKERS]
+    for thread in range(1, job[WORKERS]):
+        request = words(address + 8 * (SIZE + _CALL * thread), _CALL)
+        request[0], request[1], request[2] = 8 * _CALL, 0, _word(frame, _CONTEXT)
+        request[3], request[4] = _helper(), address
+        call(_word(_word(frame, _API), SCHEDULE), address + 8 * (SIZE + _CALL * thread))
+    work(address)
+    while fetch_add(address + 8 * DONE, 0) < job[GROUPS]:
+        pass
+    if fetch_add(address + 8 * HOLDERS, -1) == 1:
+        free(address)
+    return 0
+
+
+def addresses() -> tuple[int, int]:
+    """Where ``handle`` and ``help_out`` are, compiled or loaded from disk."""
+    help_out.compile()
+    llvm.add_symbol(_NAME, help_out.address)
+    handle.compile()
+    return handle.address, help_out.address

@@ -1,0 +1,180 @@
+"""What a layer's angles change, and what changes say of them: the derivatives of its steps."""
+
+from __future__ import annotations
+
+from jaxqnn.sweep.cpu.jit import compiled
+from jaxqnn.sweep.cpu.layers import transform
+from jaxqnn.sweep.cpu.layout import LANES, ROW
+from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
+from jaxqnn.sweep.cpu.steps import Array, Steps
+
+
+@compiled
+def correlate(steps: Steps, bit: int, state: Array, bra: Array, out: Array, at: int) -> None:
+    """out[at] += 1/2 <bra, J state> of a bit, by lane: the cotangent of its RY(t) = exp(t/2 J)."""
+    first, second = zeros(), zeros()
+    if bit >= steps.row_bits:
+        sign = load(steps.signs, LANES << (bit - steps.row_bits))
+        for p in range(0, state.shape[0], LANES):
+            moved = exchanged(load(state, p), bit - steps.row_bits)
+            first = first - sign * load(bra, p) * moved
+    else:
+        step = ROW << bit
+        for base in range(0, state.shape[0], 2 * step):
+            for p in range(base, base + step, LANES):
+                first = first + load(bra, p + step) * load(state, p)
+                second = second + load(bra, p) * load(state, p + step)
+    store(out, at, load(out, at) + 0.5 * (first - second))
+
+
+@compiled
+def _correlate_two(
+    low: int, high: int, state: Array, bra: Array, out: Array, at_low: int, at_high: int
+) -> None:
+    """The same of two bits of the row in one pass."""
+    near, far = ROW << low, ROW << high
+    of_low, of_high, less_low, less_high = zeros(), zeros(), zeros(), zeros()
+    for base in range(0, state.shape[0], 2 * far):
+        for middle in range(base, base + far, 2 * near):
+            for p in range(middle, middle + near, LANES):
+                x00, x01 = load(state, p), load(state, p + near)
+                x10, x11 = load(state, p + far), load(state, p + far + near)
+                y00, y01 = load(bra, p), load(bra, p + near)
+                y10, y11 = load(bra, p + far), load(bra, p + far + near)
+                of_low = of_low + y01 * x00 + y11 * x10
+                less_low = less_low + y00 * x01 + y10 * x11
+                of_high = of_high + y10 * x00 + y11 * x01
+                less_high = less_high + y00 * x10 + y01 * x11
+    store(out, at_low, load(out, at_low) + 0.5 * (of_low - less_low))
+    store(out, at_high, load(out, at_high) + 0.5 * (of_high - less_high))
+
+
+@compiled
+def note_rotations(steps: Steps, l: int, state: Array, bra: Array, out: Array) -> None:
+    """Adds the cotangents of layer l's rotations to their places among all, (L r 8,).
+
+    Their generators commute with the rotations, so before or after those makes no difference.
+    """
+    if steps.block[l] >= 0:
+        return
+    count = steps.rotated.shape[0]
+    waiting = -1
+    for k in range(count):
+        if not steps.trains[l * count + k]:
+            continue
+        bit, at = steps.rotated[k], (l * count + k) * LANES
+        if bit >= steps.row_bits:
+            correlate(steps, bit, state, bra, out, at)
+        elif waiting < 0:
+            waiting = k
+        else:
+            at_high = (l * count + waiting) * LANES
+            _correlate_two(bit, steps.rotated[waiting], state, bra, out, at, at_high)
+            waiting = -1
+    if waiting >= 0:
+        correlate(steps, steps.rotated[waiting], state, bra, out, (l * count + waiting) * LANES)
+
+
+@compiled
+def note_start(steps: Steps, state: Array, bra: Array, out: Array) -> None:
+    """Adds the cotangents of the start's angles, (n 8,)."""
+    for bit in range(steps.num_qubits):
+        if steps.start_trains[bit]:
+            correlate(steps, bit, state, bra, out, bit * LANES)
+
+
+@compiled
+def label_cotangents(state: Array, bra: Array, labels: Array) -> None:
+    """labels[x] += Im(conj(psi) bra)[x]: a turn of psi[x] by d phi adds i psi d phi."""
+    for row in range(state.shape[0] // ROW):
+        p = row * ROW
+        turned = load(bra, p + LANES) * load(state, p) - load(bra, p) * load(state, p + LANES)
+        store(labels, row * LANES, load(labels, row * LANES) + turned)
+
+
+@compiled
+def note_phases(steps: Steps, l: int, labels: Array, shared: Array, sample: Array) -> None:
+    """Writes the cotangents of layer l's phases to their places among all; spoils the labels'.
+
+    Each angle's is that of its parities: the Walsh-Hadamard transform of the labels', at its mask.
+    """
+    num_rows = 1 << steps.row_bits
+    transform(labels)
+    for k in range(steps.shared_range[l], steps.shared_range[l + 1]):
+        mask = steps.shared_masks[k]
+        sign = load(steps.signs, (mask >> steps.row_bits) * LANES)
+        found = -0.5 * sign * load(labels, (mask & (num_rows - 1)) * LANES)
+        store(shared, k * LANES, found)
+    for k in range(steps.sample_range[l], steps.sample_range[l + 1]):
+        mask = steps.sample_masks[k]
+        sign = load(steps.signs, (mask >> steps.row_bits) * LANES)
+        found = -0.5 * sign * load(labels, (mask & (num_rows - 1)) * LANES)
+        store(sample, k * LANES, found)
+
+
+@compiled
+def _acts(slopes: Array, begin: int, end: int) -> bool:
+    for i in range(begin * LANES, end * LANES):
+        if slopes[i] != 0.0:
+            return True
+    return False
+
+
+@compiled
+def _add_generator(
+    steps: Steps, bit: int, slopes: Array, at: int, way: float, state: Array, tangent: Array
+) -> None:
+    """tangent += way slope / 2 J state on a bit."""
+    half = 0.5 * way * load(slopes, at)
+    if bit >= steps.row_bits:
+        half = half * load(steps.signs, LANES << (bit - steps.row_bits))
+        for p in range(0, state.shape[0], LANES):
+            moved = exchanged(load(state, p), bit - steps.row_bits)
+            store(tangent, p, load(tangent, p) - half * moved)
+    else:
+        step = ROW << bit
+        for base in range(0, state.shape[0], 2 * step):
+            for p in range(base, base + step, LANES):
+                store(tangent, p, load(tangent, p) - half * load(state, p + step))
+                store(tangent, p + step, load(tangent, p + step) + half * load(state, p))
+
+
+@compiled
+def add_rotations(
+    steps: Steps, l: int, slopes: Array, way: float, state: Array, tangent: Array
+) -> None:
+    """tangent += way times the change of layer l's rotations; the state is after them.
+
+    For their inverse ``way`` is -1, and the state is after that.
+    """
+    count = steps.rotated.shape[0]
+    for k in range(count):
+        at = l * count + k
+        if _acts(slopes, at, at + 1):
+            _add_generator(steps, steps.rotated[k], slopes, at * LANES, way, state, tangent)
+
+
+@compiled
+def add_start(steps: Steps, slopes: Array, way: float, state: Array, tangent: Array) -> None:
+    """tangent += way times the change of the start by its angles."""
+    for bit in range(steps.num_qubits):
+        if steps.start_trains[bit] and _acts(slopes, bit, bit + 1):
+            _add_generator(steps, bit, slopes, bit * LANES, way, state, tangent)
+
+
+@compiled
+def acts_by_phases(steps: Steps, l: int, shared: Array, sample: Array) -> bool:
+    """Whether any phase of layer l changes."""
+    if _acts(shared, steps.shared_range[l], steps.shared_range[l + 1]):
+        return True
+    return _acts(sample, steps.sample_range[l], steps.sample_range[l + 1])
+
+
+@compiled
+def add_phases(labels: Array, way: float, state: Array, tangent: Array) -> None:
+    """tangent += way i (d phi) state, with d phi by label."""
+    for row in range(state.shape[0] // ROW):
+        p, angle = row * ROW, way * load(labels, row * LANES)
+        store(tangent, p, load(tangent, p) - angle * load(state, p + LANES))
+        store(tangent, p + LANES, load(tangent, p + LANES) + angle * load(state, p))
+
