@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxqnn.sweep.cpu.jit import compiled
+from jaxqnn.sweep.cpu.jit import compiled, inlined
 from jaxqnn.sweep.cpu.layout import LANES
+from jaxqnn.sweep.cpu.pointers import Pointer, after
 from jaxqnn.sweep.cpu.simd import load, store, zeros
-from jaxqnn.sweep.cpu.steps import Array, Steps, Terms
+from jaxqnn.sweep.cpu.steps import Steps, Terms
 from jaxqnn.sweep.cpu.trigonometry import cos_sin
 
 # Phases and half angles have period 4 pi. Up to this they keep their digits; larger ones are
@@ -25,8 +26,8 @@ _PERIOD = 4 * math.pi
 class Columns(NamedTuple):
     """What the parameters are: [1, columns] in eight lanes each, shared ones and the samples'."""
 
-    shared: Array
-    sample: Array
+    shared: Pointer
+    sample: Pointer
 
 
 class Values(NamedTuple):
@@ -45,15 +46,15 @@ class Values(NamedTuple):
         alike: Whether all lanes have the same shared columns.
     """
 
-    cosine: Array
-    sine: Array
-    shared: Array
-    sample: Array
-    start_cosine: Array
-    start_sine: Array
-    amplitudes: Array
-    norm: Array
-    half: Array
+    cosine: Pointer
+    sine: Pointer
+    shared: Pointer
+    sample: Pointer
+    start_cosine: Pointer
+    start_sine: Pointer
+    amplitudes: Pointer
+    norm: Pointer
+    half: Pointer
     alike: bool
 
 
@@ -63,16 +64,26 @@ class Slopes(NamedTuple):
     Of given amplitudes, that of the normalised ones, and (T, 8) that of their norm.
     """
 
-    rotations: Array
-    shared: Array
-    sample: Array
-    start: Array
-    amplitudes: Array
-    norm: Array
+    rotations: Pointer
+    shared: Pointer
+    sample: Pointer
+    start: Pointer
+    amplitudes: Pointer
+    norm: Pointer
+
+
+class Cotangents(NamedTuple):
+    """Cotangents of the angles: (m, ...), the rest as in ``Values``."""
+
+    rotations: Pointer
+    shared: Pointer
+    sample: Pointer
+    start: Pointer
+    amplitudes: Pointer
 
 
 @compiled
-def evaluate(terms: Terms, begin: int, end: int, p: Array, out: Array) -> None:
+def evaluate(terms: Terms, begin: int, end: int, p: Pointer, out: Pointer) -> None:
     """out[a - begin] = angle[a] for begin <= a < end."""
     for a in range(begin, end):
         total = zeros()
@@ -83,7 +94,7 @@ def evaluate(terms: Terms, begin: int, end: int, p: Array, out: Array) -> None:
 
 
 @compiled
-def push(terms: Terms, begin: int, end: int, p: Array, dp: Array, out: Array) -> None:
+def push(terms: Terms, begin: int, end: int, p: Pointer, dp: Pointer, out: Pointer) -> None:
     """The derivatives of the same angles along a direction of the columns; dp[0] is 0."""
     for a in range(begin, end):
         total = zeros()
@@ -98,7 +109,7 @@ def push(terms: Terms, begin: int, end: int, p: Array, dp: Array, out: Array) ->
 
 
 @compiled
-def pull(terms: Terms, begin: int, end: int, p: Array, cotangent: Array, of_p: Array) -> None:
+def pull(terms: Terms, begin: int, end: int, p: Pointer, cotangent: Pointer, of_p: Pointer) -> None:
     """Adds to the columns' cotangents what those of the same angles make of them."""
     for a in range(begin, end):
         own = load(cotangent, (a - begin) * LANES)
@@ -111,110 +122,141 @@ def pull(terms: Terms, begin: int, end: int, p: Array, cotangent: Array, of_p: A
                     store(of_p, j, load(of_p, j) + scaled * load(p, i))
 
 
-@compiled
+@inlined
 def set_shared(steps: Steps, columns: Columns, values: Values) -> None:
     """The rotations and the shared phases."""
-    count = steps.trains.shape[0]
-    half = values.half[: count * LANES]
-    evaluate(steps.shared, 0, count, columns.shared, half)
-    _halve(half)
-    cos_sin(half, values.cosine, values.sine)
-    evaluate(steps.shared, count, steps.shared.begin.shape[0] - 1, columns.shared, values.shared)
-    _reduce(values.shared)
+    count = steps.num_layers * steps.num_rotated
+    evaluate(steps.shared, 0, count, columns.shared, values.half)
+    _halve(values.half, LANES * count)
+    cos_sin(values.half, LANES * count, values.cosine, values.sine)
+    evaluate(steps.shared, count, count + steps.num_shared, columns.shared, values.shared)
+    _reduce(values.shared, LANES * steps.num_shared)
 
 
-@compiled
+@inlined
 def set_sample(steps: Steps, columns: Columns, values: Values) -> None:
     """The samples' own phases, and what they start from."""
-    phases, n = steps.sample_masks.shape[0], steps.num_qubits
+    phases, n = steps.num_sample, steps.num_qubits
     evaluate(steps.sample, 0, phases, columns.sample, values.sample)
-    _reduce(values.sample)
-    half = values.half[: n * LANES]
-    evaluate(steps.sample, phases, phases + n, columns.sample, half)
-    _halve(half)
-    cos_sin(half, values.start_cosine, values.start_sine)
-    if steps.given_bits > 0:
-        count = values.amplitudes.shape[0] // LANES
-        evaluate(steps.sample, phases + n, phases + n + count, columns.sample, values.amplitudes)
-        _normalise(values.amplitudes, values.norm)
+    _reduce(values.sample, LANES * phases)
+    evaluate(steps.sample, phases, phases + n, columns.sample, values.half)
+    _halve(values.half, LANES * n)
+    cos_sin(values.half, LANES * n, values.start_cosine, values.start_sine)
+    if steps.num_given > 0:
+        last = phases + n + steps.num_given
+        evaluate(steps.sample, phases + n, last, columns.sample, values.amplitudes)
+        _normalise(values.amplitudes, LANES * steps.num_given, values.norm)
+
+
+@inlined
+def set_slopes(
+    steps: Steps, columns: Columns, values: Values, along: Columns, slopes: Slopes
+) -> None:
+    """The derivatives of all angles along a direction of the columns."""
+    count, phases, n = steps.num_layers * steps.num_rotated, steps.num_sample, steps.num_qubits
+    push(steps.shared, 0, count, columns.shared, along.shared, slopes.rotations)
+    last = count + steps.num_shared
+    push(steps.shared, count, last, columns.shared, along.shared, slopes.shared)
+    push(steps.sample, 0, phases, columns.sample, along.sample, slopes.sample)
+    push(steps.sample, phases, phases + n, columns.sample, along.sample, slopes.start)
+    if steps.num_given > 0:
+        last = phases + n + steps.num_given
+        push(steps.sample, phases + n, last, columns.sample, along.sample, slopes.amplitudes)
+        size = LANES * steps.num_given
+        store(slopes.norm, 0, _product(values.amplitudes, slopes.amplitudes, size))
+        project(steps, values, slopes.amplitudes)
 
 
 @compiled
-def set_slopes(steps: Steps, columns: Columns, values: Values, along: Columns, slopes: Slopes, t: int) -> None:  # fmt: skip
-    """The derivatives of all angles along direction t of the columns."""
-    count, phases, n = steps.trains.shape[0], steps.sample_masks.shape[0], steps.num_qubits
-    last = steps.shared.begin.shape[0] - 1
-    push(steps.shared, 0, count, columns.shared, along.shared, slopes.rotations[t])
-    push(steps.shared, count, last, columns.shared, along.shared, slopes.shared[t])
-    push(steps.sample, 0, phases, columns.sample, along.sample, slopes.sample[t])
-    push(steps.sample, phases, phases + n, columns.sample, along.sample, slopes.start[t])
-    if steps.given_bits > 0:
-        last = steps.sample.begin.shape[0] - 1
-        own = slopes.amplitudes[t]
-        push(steps.sample, phases + n, last, columns.sample, along.sample, own)
-        store(slopes.norm[t], 0, _product(values.amplitudes, own))
-        project(values, own)
-
-
-@compiled
-def project(values: Values, own: Array) -> None:
+def project(steps: Steps, values: Values, own: Pointer) -> None:
     """The derivative of normalising, which is symmetric: own -> (own - a <a, own>) / norm."""
-    a, along = values.amplitudes, _product(values.amplitudes, own)
-    for p in range(0, own.shape[0], LANES):
+    a, size = values.amplitudes, LANES * steps.num_given
+    along = _product(a, own, size)
+    for p in range(0, size, LANES):
         store(own, p, (load(own, p) - along * load(a, p)) / load(values.norm, 0))
 
 
 @compiled
-def project_slope(values: Values, slopes: Slopes, t: int, bra: Array, of_bra: Array) -> None:
+def project_slope(
+    steps: Steps, values: Values, slopes: Slopes, bra: Pointer, of_bra: Pointer
+) -> None:
     """Its derivative: the one of what ``project`` makes of a bra, from the bra's, ``of_bra``.
 
     g = (b - a <a, b>) / N has dg = (db - a d<a, b> - da <a, b> - g dN) / N.
     """
-    a, da, norm = values.amplitudes, slopes.amplitudes[t], load(values.norm, 0)
-    along = _product(a, bra)
-    change = _product(a, of_bra) + _product(da, bra)
-    growth = load(slopes.norm[t], 0) / norm
-    for p in range(0, bra.shape[0], LANES):
+    a, da, size = values.amplitudes, slopes.amplitudes, LANES * steps.num_given
+    norm = load(values.norm, 0)
+    along = _product(a, bra, size)
+    change = _product(a, of_bra, size) + _product(da, bra, size)
+    growth = load(slopes.norm, 0) / norm
+    for p in range(0, size, LANES):
         g = load(bra, p) - along * load(a, p)
         own = load(of_bra, p) - change * load(a, p) - along * load(da, p)
         store(of_bra, p, (own - growth * g) / norm)
 
 
 @compiled
-def _product(a: Array, b: Array) -> Any:
+def _product(a: Pointer, b: Pointer, size: int) -> Any:
     """<a, b> by lane."""
     total = zeros()
-    for p in range(0, a.shape[0], LANES):
+    for p in range(0, size, LANES):
         total = total + load(a, p) * load(b, p)
     return total
 
 
 @compiled
-def _normalise(amplitudes: Array, norm: Array) -> None:
+def _normalise(amplitudes: Pointer, size: int, norm: Pointer) -> None:
     """Divides by the norm; by the largest first, whose square might leave the range of a float."""
     for lane in range(LANES):
         largest = 0.0
-        for p in range(lane, amplitudes.shape[0], LANES):
+        for p in range(lane, size, LANES):
             largest = max(largest, abs(amplitudes[p]))
         total = 0.0
-        for p in range(lane, amplitudes.shape[0], LANES):
+        for p in range(lane, size, LANES):
             amplitudes[p] /= largest
             total += amplitudes[p] * amplitudes[p]
         root = math.sqrt(total)
-        for p in range(lane, amplitudes.shape[0], LANES):
+        for p in range(lane, size, LANES):
             amplitudes[p] /= root
         norm[lane] = largest * root
 
 
-@compiled
-def _halve(angles: Array) -> None:
-    _reduce(angles)
-    for p in range(0, angles.shape[0], LANES):
+@inlined
+def _halve(angles: Pointer, size: int) -> None:
+    _reduce(angles, size)
+    for p in range(0, size, LANES):
         store(angles, p, 0.5 * load(angles, p))
 
 
 @compiled
-def _reduce(phases: Array) -> None:
-    for i in range(phases.shape[0]):
+def _reduce(phases: Pointer, size: int) -> None:
+    for i in range(size):
         if abs(phases[i]) > _LARGE:
             phases[i] = np.fmod(phases[i], _PERIOD)
+
+
+@inlined
+def slopes_at(steps: Steps, slopes: Slopes, t: int) -> Slopes:
+    """Those along direction t."""
+    count = LANES * t
+    return Slopes(
+        after(slopes.rotations, count * steps.num_layers * steps.num_rotated),
+        after(slopes.shared, count * steps.num_shared),
+        after(slopes.sample, count * steps.num_sample),
+        after(slopes.start, count * steps.num_qubits),
+        after(slopes.amplitudes, count * steps.num_given),
+        after(slopes.norm, count),
+    )
+
+
+@inlined
+def cotangents_at(steps: Steps, found: Cotangents, o: int) -> Cotangents:
+    """Those from bra o."""
+    count = LANES * o
+    return Cotangents(
+        after(found.rotations, count * steps.num_layers * steps.num_rotated),
+        after(found.shared, count * steps.num_shared),
+        after(found.sample, count * steps.num_sample),
+        after(found.start, count * steps.num_qubits),
+        after(found.amplitudes, count * steps.num_given),
+    )

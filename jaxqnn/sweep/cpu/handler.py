@@ -11,7 +11,7 @@ from __future__ import annotations
 import llvmlite.binding as llvm
 from numba import types
 
-from jaxqnn.sweep.cpu.jit import callback, compiled
+from jaxqnn.sweep.cpu.jit import callback, inlined
 from jaxqnn.sweep.cpu.job import (
     ALONG_W,
     ALONG_X,
@@ -79,12 +79,12 @@ _NAME = "jaxqnn_help_out"
 _helper = symbol(_NAME)
 
 
-@compiled
+@inlined
 def _word(address: int, offset: int) -> int:
-    return words(address + offset, 1)[0]
+    return words(address + offset)[0]
 
 
-@compiled
+@inlined
 def _data(buffers: int, index: int) -> int:
     """The address of the numbers of an argument or a result."""
     return _word(_word(buffers, 8 * index), BUFFER_DATA)
@@ -96,12 +96,12 @@ def handle(frame: int) -> int:
     extension = _word(frame, _EXTENSION)
     if extension != 0 and _word(extension, _TYPE) & _LOW_HALF == 1:
         # Not a call: XLA asks which version of the interface this is.
-        words(_word(extension, _METADATA) + API_VERSION, 1)[0] = _VERSION
+        words(_word(extension, _METADATA) + API_VERSION)[0] = _VERSION
         return 0
     arguments, results = _word(frame, _ARGUMENTS), _word(frame, _RESULTS)
-    address = malloc(8 * (SIZE + _CALL * words(_data(arguments, 0), SIZE)[WORKERS]))
-    job = words(address, SIZE)
-    template = words(_data(arguments, 0), SIZE)
+    address = malloc(8 * (SIZE + _CALL * words(_data(arguments, 0))[WORKERS]))
+    job = words(address)
+    template = words(_data(arguments, 0))
     for i in range(SIZE):
         job[i] = template[i]
     job[PROGRAM] = _data(arguments, 0) + 8 * SIZE
@@ -122,7 +122,7 @@ def handle(frame: int) -> int:
         job[ROOM] = _data(results, 2)
     job[HOLDERS] = job[WORKERS]
     for thread in range(1, job[WORKERS]):
-        request = words(address + 8 * (SIZE + _CALL * thread), _CALL)
+        request = words(address + 8 * (SIZE + _CALL * thread))
         request[0], request[1], request[2] = 8 * _CALL, 0, _word(frame, _CONTEXT)
         request[3], request[4] = _helper(), address
         call(_word(_word(frame, _API), SCHEDULE), address + 8 * (SIZE + _CALL * thread))

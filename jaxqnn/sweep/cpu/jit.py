@@ -23,16 +23,20 @@ _OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}, "_n
 
 
 def compiled(function: _Function) -> _Function:
-    """Compiles a function that compiled functions call.
+    """Compiles a function that compiled functions call, for the machine at hand.
 
-    At its first call, for the machine at hand; the machine code is kept on disk if it can be.
+    Its machine code is part of its callers'.
     """
-    return _compiled(function, no_cpython_wrapper=True)
+    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
 
 
-def callable_from_python(function: _Function) -> _Function:
-    """The same for a function that Python calls."""
-    return _compiled(function)
+def inlined(function: _Function) -> _Function:
+    """The same for a function that becomes a part of its callers before they are compiled.
+
+    Numba optimises every function by itself and again within each of its callers, so what is no
+    loop of its own is better none.
+    """
+    return njit(inline="always", no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
 
 
 def callback(signature: Any) -> Callable[[Callable[..., Any]], CFunc]:
@@ -48,9 +52,3 @@ def callback(signature: Any) -> Callable[[Callable[..., Any]], CFunc]:
         return result
 
     return decorate
-
-
-def _compiled(function: _Function, **options: Any) -> _Function:
-    result = njit(no_cfunc_wrapper=True, **_OPTIONS, **options)(function)
-    _sources.keep(result)
-    return result

@@ -14,23 +14,25 @@ from typing import NamedTuple
 from jaxqnn.sweep.cpu import sweeps
 from jaxqnn.sweep.cpu.angles import (
     Columns,
+    Cotangents,
     Slopes,
     Values,
+    cotangents_at,
     project,
     project_slope,
     pull,
-    push,
     set_sample,
     set_shared,
     set_slopes,
+    slopes_at,
 )
-from jaxqnn.sweep.cpu.jit import compiled
-from jaxqnn.sweep.cpu.layers import clear
+from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.layers import clear, size_of_state
 from jaxqnn.sweep.cpu.layout import LANES, ROW
-from jaxqnn.sweep.cpu.pointers import fetch_add, numbers, singles, words
+from jaxqnn.sweep.cpu.pointers import Pointer, after, fetch_add, numbers, singles, words
 from jaxqnn.sweep.cpu.simd import gather_rows, load, scatter_rows, store
-from jaxqnn.sweep.cpu.steps import Array, Steps, read
-from jaxqnn.sweep.cpu.sweeps import Cotangents, Work
+from jaxqnn.sweep.cpu.steps import Steps, read
+from jaxqnn.sweep.cpu.sweeps import Work, state_at
 
 EVOLVE, PUSH, PULL, CURVE = range(4)
 
@@ -70,21 +72,22 @@ SIZE = 26
 
 
 class Room(NamedTuple):
-    """What one thread works in."""
+    """What one thread works in; states have a second place of the same size, see ``sweeps``."""
 
-    items: Array
-    at: Array
+    items: Pointer
+    at: Pointer
     columns: Columns
     values: Values
     along: Columns
     slopes: Slopes
-    states: Array
+    states: Pointer
+    other: Pointer
     work: Work
     found: Cotangents
     of_columns: Columns
 
 
-@compiled
+@inlined
 def room_sizes(
     operation: int, together: int, by_label: bool, n: int, shape: tuple[int, ...]
 ) -> tuple[int, ...]:
@@ -127,101 +130,89 @@ def room_sizes(
     )
 
 
-@compiled
-def _cut(job: Array, steps: Steps, thread: int) -> Room:
-    operation, n = job[OPERATION], steps.num_qubits
-    together = min(TOGETHER, job[DIRECTIONS])
-    rotations, shared = steps.trains.shape[0], steps.shared_masks.shape[0]
-    sample = steps.sample_masks.shape[0]
-    given = steps.sample.begin.shape[0] - 1 - sample - n
+@inlined
+def _cut(job: Pointer, steps: Steps, thread: int) -> Room:
+    n, together = steps.num_qubits, min(TOGETHER, job[DIRECTIONS])
+    rotations, shared = steps.num_layers * steps.num_rotated, steps.num_shared
+    sample, given = steps.num_sample, steps.num_given
     inputs, weights = steps.num_inputs, steps.num_weights
     shape = (inputs, weights, rotations, shared, sample, given, steps.block_size)
-    sizes = room_sizes(operation, together, job[BY_LABEL] != 0, n, shape)
-    at = job[ROOM] + thread * job[ROOM_BYTES]
-    items, places = words(at, LANES), words(at + 8 * LANES, LANES)
-    at += 8 * LANES * sizes[0]
-    columns = _columns(at, inputs, weights)
-    at += 8 * LANES * sizes[1]
-    start = at + 8 * LANES * (2 * rotations + shared + sample)
+    sizes = room_sizes(job[OPERATION], together, job[BY_LABEL] != 0, n, shape)
+    eights = numbers(job[ROOM] + thread * job[ROOM_BYTES])
+    items = words(job[ROOM] + thread * job[ROOM_BYTES])
+    at = LANES * sizes[0]
+    columns = _columns(after(eights, at), weights)
+    at += LANES * sizes[1]
+    cosine = after(eights, at)
+    sine = after(cosine, LANES * rotations)
+    phases = after(sine, LANES * rotations)
+    own = after(phases, LANES * shared)
+    start = after(own, LANES * sample)
+    amplitudes = after(start, 2 * LANES * n)
+    norm = after(amplitudes, LANES * given)
     values = Values(
-        numbers(at, LANES * rotations),
-        numbers(at + 8 * LANES * rotations, LANES * rotations),
-        numbers(at + 16 * LANES * rotations, LANES * shared),
-        numbers(at + 8 * LANES * (2 * rotations + shared), LANES * sample),
-        numbers(start, LANES * n),
-        numbers(start + 8 * LANES * n, LANES * n),
-        numbers(start + 16 * LANES * n, LANES * given),
-        numbers(start + 8 * LANES * (2 * n + given), LANES),
-        numbers(start + 8 * LANES * (2 * n + given + 1), LANES * max(rotations, n)),
+        cosine,
+        sine,
+        phases,
+        own,
+        start,
+        after(start, LANES * n),
+        amplitudes,
+        norm,
+        after(norm, LANES),
         job[BY_LABEL] != 0 or job[MEMBERS] == 1 or job[BATCH] % LANES == 0,
     )
-    at += 8 * LANES * sizes[2]
-    along = _columns(at, inputs, weights)
-    at += 8 * LANES * sizes[3]
-    count = together if operation == PUSH or operation == CURVE else 0
-    each = 8 * LANES * count
-    slopes = Slopes(
-        numbers(at, count * rotations * LANES).reshape(count, rotations * LANES),
-        numbers(at + each * rotations, count * shared * LANES).reshape(count, shared * LANES),
-        numbers(at + each * (rotations + shared), count * sample * LANES).reshape(
-            count, sample * LANES
-        ),
-        numbers(at + each * (rotations + shared + sample), count * n * LANES).reshape(
-            count, n * LANES
-        ),
-        numbers(at + each * (rotations + shared + sample + n), count * given * LANES).reshape(
-            count, given * LANES
-        ),
-        numbers(at + each * (rotations + shared + sample + n + given), count * LANES).reshape(
-            count, LANES
-        ),
-    )
-    at += 8 * LANES * sizes[4]
-    full = ROW << steps.row_bits
-    held = sizes[5] * LANES // (2 * full)
-    states = numbers(at, 2 * held * full).reshape(2, held, full)
-    at += 8 * LANES * sizes[5]
-    phases = numbers(at, 3 * LANES << steps.row_bits).reshape(3, LANES << steps.row_bits)
-    at += 8 * LANES * sizes[6]
-    tables = words(at, LANES * sizes[7])
-    at += 8 * LANES * sizes[7]
-    column = numbers(at, LANES * sizes[8])
-    at += 8 * LANES * sizes[8]
-    count = 0
-    if operation == PULL:
-        count = together
-    elif operation == CURVE:
-        count = together + 1
-    each = 8 * LANES * count
+    at += LANES * sizes[2]
+    along = _columns(after(eights, at), weights)
+    at += LANES * sizes[3]
+    of_rotations = after(eights, at)
+    of_shared = after(of_rotations, LANES * together * rotations)
+    of_sample = after(of_shared, LANES * together * shared)
+    of_start = after(of_sample, LANES * together * sample)
+    of_amplitudes = after(of_start, LANES * together * n)
+    of_norm = after(of_amplitudes, LANES * together * given)
+    slopes = Slopes(of_rotations, of_shared, of_sample, of_start, of_amplitudes, of_norm)
+    at += LANES * sizes[4]
+    states = after(eights, at)
+    other = after(states, LANES * sizes[5] // 2)
+    at += LANES * sizes[5]
+    by_label = after(eights, at)
+    at += LANES * sizes[6]
+    tables = after(items, at)
+    at += LANES * sizes[7]
+    column = after(eights, at)
+    at += LANES * sizes[8]
+    count = together + 1 if job[OPERATION] == CURVE else together
+    of_rotations = after(eights, at)
+    of_shared = after(of_rotations, LANES * count * rotations)
+    of_sample = after(of_shared, LANES * count * shared)
+    of_start = after(of_sample, LANES * count * sample)
     found = Cotangents(
-        numbers(at, count * rotations * LANES).reshape(count, rotations * LANES),
-        numbers(at + each * rotations, count * shared * LANES).reshape(count, shared * LANES),
-        numbers(at + each * (rotations + shared), count * sample * LANES).reshape(
-            count, sample * LANES
-        ),
-        numbers(at + each * (rotations + shared + sample), count * n * LANES).reshape(
-            count, n * LANES
-        ),
-        numbers(at + each * (rotations + shared + sample + n), count * given * LANES).reshape(
-            count, given * LANES
-        ),
+        of_rotations, of_shared, of_sample, of_start, after(of_start, LANES * count * n)
     )
-    at += 8 * LANES * sizes[9]
-    of_columns = _columns(at, inputs, weights)
-    work = Work(phases, tables, column)
-    return Room(items, places, columns, values, along, slopes, states, work, found, of_columns)
-
-
-@compiled
-def _columns(at: int, inputs: int, weights: int) -> Columns:
-    return Columns(
-        numbers(at, LANES * (1 + weights)),
-        numbers(at + 8 * LANES * (1 + weights), LANES * (1 + inputs + weights)),
+    at += LANES * sizes[9]
+    return Room(
+        items,
+        after(items, LANES),
+        columns,
+        values,
+        along,
+        slopes,
+        states,
+        other,
+        Work(by_label, tables, column),
+        found,
+        _columns(after(eights, at), weights),
     )
 
 
-@compiled
-def _place(job: Array, group: int, items: Array) -> int:
+@inlined
+def _columns(at: Pointer, weights: int) -> Columns:
+    return Columns(at, after(at, LANES * (1 + weights)))
+
+
+@inlined
+def _place(job: Pointer, group: int, items: Pointer) -> int:
     """Which samples (e B + b) the lanes of a group are, the last one repeated; how many."""
     members, batch = job[MEMBERS], job[BATCH]
     if job[BY_LABEL]:
@@ -234,15 +225,15 @@ def _place(job: Array, group: int, items: Array) -> int:
     return min(LANES, last - first)
 
 
-@compiled
-def _number(job: Array, address: int, i: int) -> float:
+@inlined
+def _number(job: Pointer, address: int, i: int) -> float:
     if job[IS_SINGLE]:
         return float(singles(address)[i])
     return numbers(address)[i]
 
 
-@compiled
-def _put(job: Array, address: int, i: int, value: float) -> None:
+@inlined
+def _put(job: Pointer, address: int, i: int, value: float) -> None:
     if job[IS_SINGLE]:
         singles(address)[i] = value
     else:
@@ -250,7 +241,7 @@ def _put(job: Array, address: int, i: int, value: float) -> None:
 
 
 @compiled
-def _fetch(job: Array, steps: Steps, address: int, at: Array, state: Array) -> None:
+def _fetch(job: Pointer, steps: Steps, address: int, at: Pointer, state: Pointer) -> None:
     """Reads a state of each lane that begins at ``at``; its imaginary part comes 2^n later."""
     rows = 1 << steps.row_bits
     for part in range(2):
@@ -271,7 +262,7 @@ def _fetch(job: Array, steps: Steps, address: int, at: Array, state: Array) -> N
 
 
 @compiled
-def _deliver(job: Array, steps: Steps, state: Array, address: int, at: Array, count: int) -> None:
+def _deliver(job: Pointer, steps: Steps, state: Pointer, address: int, at: Pointer, count: int) -> None:
     """The inverse of ``_fetch`` for the first lanes, or for all if they are one sample's."""
     rows = 1 << steps.row_bits
     if job[BY_LABEL]:
@@ -293,8 +284,8 @@ def _deliver(job: Array, steps: Steps, state: Array, address: int, at: Array, co
                 scatter_rows(state, place, numbers(address), at, offset + row, count)
 
 
-@compiled
-def _states_at(job: Array, steps: Steps, room: Room, t: int, directions: int) -> None:
+@inlined
+def _states_at(job: Pointer, steps: Steps, room: Room, t: int, directions: int) -> None:
     """Where each lane's state begins among (E, T, B, 2, 2^n)."""
     batch, size = job[BATCH], 2 << steps.num_qubits
     for lane in range(LANES):
@@ -305,7 +296,7 @@ def _states_at(job: Array, steps: Steps, room: Room, t: int, directions: int) ->
 
 
 @compiled
-def _read_columns(job: Array, steps: Steps, room: Room) -> None:
+def _read_columns(job: Pointer, steps: Steps, room: Room) -> None:
     """The columns of the lanes' samples, and all their angles."""
     inputs, weights, batch = steps.num_inputs, steps.num_weights, job[BATCH]
     shared, sample = room.columns.shared, room.columns.sample
@@ -323,7 +314,7 @@ def _read_columns(job: Array, steps: Steps, room: Room) -> None:
 
 
 @compiled
-def _read_direction(job: Array, steps: Steps, room: Room, t: int, place: int) -> None:
+def _read_direction(job: Pointer, steps: Steps, room: Room, t: int, place: int) -> None:
     """Direction t of the columns, and the angles' slopes along it, to their place."""
     inputs, weights = steps.num_inputs, steps.num_weights
     batch, classes, directions = job[BATCH], job[CLASSES], job[DIRECTIONS]
@@ -339,35 +330,35 @@ def _read_direction(job: Array, steps: Steps, room: Room, t: int, place: int) ->
             own = _number(job, job[ALONG_W], row + c)
             shared[(1 + c) * LANES + lane] = own
             sample[(1 + inputs + c) * LANES + lane] = own
-    set_slopes(steps, room.columns, room.values, room.along, room.slopes, place)
+    own = slopes_at(steps, room.slopes, place)
+    set_slopes(steps, room.columns, room.values, room.along, own)
 
 
 @compiled
-def _add_columns(steps: Steps, room: Room, columns: Columns, o: int) -> None:
-    """Adds to the columns' cotangents what those of the angles at place o make of them."""
-    found, of_columns = room.found, room.of_columns
-    rotations, phases = steps.trains.shape[0], steps.sample_masks.shape[0]
-    n, shared = steps.num_qubits, steps.shared.begin.shape[0] - 1
-    pull(steps.shared, 0, rotations, columns.shared, found.rotations[o], of_columns.shared)
-    pull(steps.shared, rotations, shared, columns.shared, found.shared[o], of_columns.shared)
-    pull(steps.sample, 0, phases, columns.sample, found.sample[o], of_columns.sample)
-    pull(steps.sample, phases, phases + n, columns.sample, found.start[o], of_columns.sample)
+def _add_columns(steps: Steps, room: Room, columns: Columns, found: Cotangents) -> None:
+    """Adds to the columns' cotangents what those of the angles make of them."""
+    of_columns = room.of_columns
+    rotations, phases = steps.num_layers * steps.num_rotated, steps.num_sample
+    n, shared = steps.num_qubits, rotations + steps.num_shared
+    pull(steps.shared, 0, rotations, columns.shared, found.rotations, of_columns.shared)
+    pull(steps.shared, rotations, shared, columns.shared, found.shared, of_columns.shared)
+    pull(steps.sample, 0, phases, columns.sample, found.sample, of_columns.sample)
+    pull(steps.sample, phases, phases + n, columns.sample, found.start, of_columns.sample)
     if steps.given_bits > 0:
-        last = steps.sample.begin.shape[0] - 1
-        own = found.amplitudes[o]
-        pull(steps.sample, phases + n, last, columns.sample, own, of_columns.sample)
+        last = phases + n + steps.num_given
+        pull(steps.sample, phases + n, last, columns.sample, found.amplitudes, of_columns.sample)
 
 
 @compiled
-def _write_columns(job: Array, steps: Steps, room: Room, t: int, count: int) -> None:
+def _write_columns(job: Pointer, steps: Steps, room: Room, t: int, count: int) -> None:
     """Writes the columns' cotangents (E, T, B, P) and (E, T, B, W)."""
     inputs, weights = steps.num_inputs, steps.num_weights
     batch, directions = job[BATCH], job[DIRECTIONS]
     shared, sample = room.of_columns.shared, room.of_columns.sample
     if job[BY_LABEL]:
         # Each lane has its labels' part.
-        _sum_lanes(shared)
-        _sum_lanes(sample)
+        _sum_lanes(shared, LANES * (1 + weights))
+        _sum_lanes(sample, LANES * (1 + inputs + weights))
     for lane in range(count):
         e, b = room.items[lane] // batch, room.items[lane] % batch
         row = (e * directions + t) * batch + b
@@ -380,9 +371,9 @@ def _write_columns(job: Array, steps: Steps, room: Room, t: int, count: int) -> 
             _put(job, job[OUT_W], row * weights + c, own)
 
 
-@compiled
-def _sum_lanes(columns: Array) -> None:
-    for c in range(0, columns.shape[0], LANES):
+@inlined
+def _sum_lanes(columns: Pointer, size: int) -> None:
+    for c in range(0, size, LANES):
         total = 0.0
         for lane in range(LANES):
             total += columns[c + lane]
@@ -390,111 +381,94 @@ def _sum_lanes(columns: Array) -> None:
 
 
 @compiled
-def _clear(columns: Columns) -> None:
-    clear(columns.shared)
-    clear(columns.sample)
-
-
-@compiled
-def _copy(state: Array, out: Array) -> None:
-    for p in range(0, state.shape[0], LANES):
+def _copy(state: Pointer, size: int, out: Pointer) -> None:
+    for p in range(0, size, LANES):
         store(out, p, load(state, p))
 
 
-@compiled
-def _evolve(job: Array, steps: Steps, room: Room, count: int) -> None:
-    held = sweeps.evolve(steps, room.values, room.work, room.states)
-    _states_at(job, steps, room, 0, 1)
-    _deliver(job, steps, room.states[held, 0], job[OUT], room.at, count)
-
-
-@compiled
-def _push_directions(job: Array, steps: Steps, room: Room, first: int, several: int) -> int:
+@inlined
+def _forward(job: Pointer, steps: Steps, room: Room, first: int, several: int) -> bool:
     for i in range(several):
         _read_direction(job, steps, room, first + i, i)
-    return sweeps.push(steps, room.values, room.slopes, room.work, room.states, several)
+    values, slopes, work = room.values, room.slopes, room.work
+    return sweeps.forward(steps, values, slopes, work, room.states, room.other, several)
 
 
 @compiled
-def _push(job: Array, steps: Steps, room: Room, count: int) -> None:
-    directions = job[DIRECTIONS]
+def _run_forward(job: Pointer, steps: Steps, room: Room, count: int) -> None:
+    """EVOLVE and PUSH: what is asked for is the state, or its derivatives."""
+    derives = job[OPERATION] == PUSH
+    directions = job[DIRECTIONS] if derives else 1
     for first in range(0, directions, TOGETHER):
         several = min(TOGETHER, directions - first)
-        held = _push_directions(job, steps, room, first, several)
+        moved = _forward(job, steps, room, first, several if derives else 0)
+        now = room.other if moved else room.states
         for i in range(several):
             _states_at(job, steps, room, first + i, directions)
-            _deliver(job, steps, room.states[held, 1 + i], job[OUT], room.at, count)
+            state = state_at(steps, now, 1 + i if derives else 0)
+            _deliver(job, steps, state, job[OUT], room.at, count)
 
 
 @compiled
-def _pull(job: Array, steps: Steps, room: Room, count: int) -> None:
-    directions, now = job[DIRECTIONS], room.states[0]
-    for first in range(0, directions, TOGETHER):
-        several = min(TOGETHER, directions - first)
-        _states_at(job, steps, room, 0, 1)
-        _fetch(job, steps, job[STATE], room.at, now[0])
-        for i in range(several):
-            _states_at(job, steps, room, first + i, directions)
-            _fetch(job, steps, job[BRA], room.at, now[1 + i])
-        sweeps.pull(steps, room.values, room.work, room.states, several, room.found)
-        for i in range(several):
-            _clear(room.of_columns)
-            if steps.given_bits > 0:
-                project(room.values, room.found.amplitudes[i])
-            _add_columns(steps, room, room.columns, i)
-            _write_columns(job, steps, room, first + i, count)
-
-
-@compiled
-def _curve(job: Array, steps: Steps, room: Room, count: int) -> None:
-    directions, bras = job[DIRECTIONS], job[BRAS]
+def _run_reverse(job: Pointer, steps: Steps, room: Room, count: int) -> None:
+    """PULL and CURVE: the cotangents of the columns, or their derivatives."""
+    derives = job[OPERATION] == CURVE
+    directions, size = job[DIRECTIONS], size_of_state(steps)
+    values, slopes, found = room.values, room.slopes, room.found
     # Directions of one bra share its sweep.
-    together = TOGETHER if bras == 1 else 1
+    together = 1 if derives and job[BRAS] > 1 else TOGETHER
     for first in range(0, directions, together):
         several = min(together, directions - first)
-        held = _push_directions(job, steps, room, first, several)
-        pushed, now = room.states[held], room.states[1 - held]
-        _copy(pushed[0], now[0])
-        _states_at(job, steps, room, 0 if bras == 1 else first, bras)
-        _fetch(job, steps, job[BRA], room.at, now[1])
-        for i in range(several):
-            _copy(pushed[1 + i], now[2 + 2 * i])
-            clear(now[3 + 2 * i])
-        values, slopes, found = room.values, room.slopes, room.found
-        sweeps.curve(steps, values, slopes, room.work, now, pushed, several, found)
-        if steps.given_bits > 0:
+        now, other, bras, along = room.states, room.other, several, 0
+        if derives:
+            moved = _forward(job, steps, room, first, several)
+            now, other = (room.states, room.other) if moved else (room.other, room.states)
+            _copy(other, size, now)
             for i in range(several):
-                project_slope(values, slopes, i, found.amplitudes[0], found.amplitudes[1 + i])
-            project(values, found.amplitudes[0])
+                _copy(state_at(steps, other, 1 + i), size, state_at(steps, now, 2 + 2 * i))
+                clear(state_at(steps, now, 3 + 2 * i), size)
+            bras, along = 1, several
+        else:
+            _states_at(job, steps, room, 0, 1)
+            _fetch(job, steps, job[STATE], room.at, now)
+        for o in range(bras):
+            which = 0 if derives and job[BRAS] == 1 else first + o
+            _states_at(job, steps, room, which, job[BRAS] if derives else directions)
+            _fetch(job, steps, job[BRA], room.at, state_at(steps, now, 1 + o))
+        sweeps.reverse(steps, values, slopes, room.work, now, other, bras, along, found)
+        if steps.num_given > 0:
+            for i in range(along):
+                own = cotangents_at(steps, found, 1 + i)
+                changed = slopes_at(steps, slopes, i)
+                project_slope(steps, values, changed, found.amplitudes, own.amplitudes)
+            for o in range(bras):
+                project(steps, values, cotangents_at(steps, found, o).amplitudes)
         for i in range(several):
-            # Of a product of columns: the angle's cotangent changes, and so does the other column.
-            _clear(room.of_columns)
-            _add_columns(steps, room, room.columns, 1 + i)
-            _read_direction(job, steps, room, first + i, i)
-            _add_columns(steps, room, room.along, 0)
+            clear(room.of_columns.shared, LANES * (1 + steps.num_weights))
+            clear(room.of_columns.sample, LANES * (1 + steps.num_inputs + steps.num_weights))
+            _add_columns(steps, room, room.columns, cotangents_at(steps, found, i + derives))
+            if derives:
+                # Of a product of columns the other one changes, too.
+                _read_direction(job, steps, room, first + i, i)
+                _add_columns(steps, room, room.along, found)
             _write_columns(job, steps, room, first + i, count)
 
 
 @compiled
 def work(address: int) -> None:
     """Claims groups of a job's lanes until none is left, and computes them."""
-    job = words(address, SIZE)
+    job = words(address)
     group = fetch_add(address + 8 * GROUP, 1)
     if group >= job[GROUPS]:
         return
     steps = read(job[PROGRAM], job[BY_LABEL] != 0)
     room = _cut(job, steps, fetch_add(address + 8 * THREADS, 1))
-    operation = job[OPERATION]
     while group < job[GROUPS]:
         count = _place(job, group, room.items)
         _read_columns(job, steps, room)
-        if operation == EVOLVE:
-            _evolve(job, steps, room, count)
-        elif operation == PUSH:
-            _push(job, steps, room, count)
-        elif operation == PULL:
-            _pull(job, steps, room, count)
+        if job[OPERATION] == EVOLVE or job[OPERATION] == PUSH:
+            _run_forward(job, steps, room, count)
         else:
-            _curve(job, steps, room, count)
+            _run_reverse(job, steps, room, count)
         fetch_add(address + 8 * DONE, 1)
         group = fetch_add(address + 8 * GROUP, 1)

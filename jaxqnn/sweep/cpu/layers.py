@@ -8,27 +8,34 @@ bits of one sample's labels, and a row is the rest.  Most steps do not see the d
 from __future__ import annotations
 
 from jaxqnn.sweep.cpu.angles import Values
-from jaxqnn.sweep.cpu.jit import compiled
+from jaxqnn.sweep.cpu.jit import compiled, inlined
 from jaxqnn.sweep.cpu.layout import LANES, ROW
+from jaxqnn.sweep.cpu.pointers import Pointer, after
 from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
-from jaxqnn.sweep.cpu.steps import Array, Steps
+from jaxqnn.sweep.cpu.steps import Steps
 from jaxqnn.sweep.cpu.trigonometry import cos_sin
 
 
 @compiled
-def clear(numbers: Array) -> None:
+def clear(numbers: Pointer, size: int) -> None:
     """Writes zeros."""
-    for p in range(0, numbers.shape[0], LANES):
+    for p in range(0, size, LANES):
         store(numbers, p, zeros())
 
 
+@inlined
+def size_of_state(steps: Steps) -> int:
+    """How many numbers the states of eight lanes are."""
+    return ROW << steps.row_bits
+
+
 @compiled
-def start(steps: Steps, values: Values, state: Array) -> None:
+def start(steps: Steps, values: Values, state: Pointer) -> None:
     """Writes the product of RY(start)|0>, or of given amplitudes and the other bits' RY(start)|0>.
 
     Given amplitudes are those of the lowest bits, whose own start angles are zero.
     """
-    if steps.given_bits > 0:
+    if steps.num_given > 0:
         given(steps, values, values.amplitudes, state)
         return
     for lane in range(LANES):
@@ -47,7 +54,7 @@ def start(steps: Steps, values: Values, state: Array) -> None:
 
 
 @compiled
-def given(steps: Steps, values: Values, amplitudes: Array, state: Array) -> None:
+def given(steps: Steps, values: Values, amplitudes: Pointer, state: Pointer) -> None:
     """Writes the product of amplitudes of the lowest bits and of the other bits' RY(start)|0>."""
     size = 1 << steps.given_bits
     rows = min(size, 1 << steps.row_bits)
@@ -70,7 +77,7 @@ def given(steps: Steps, values: Values, amplitudes: Array, state: Array) -> None
 
 
 @compiled
-def given_cotangent(steps: Steps, values: Values, bra: Array, out: Array) -> None:
+def given_cotangent(steps: Steps, values: Values, bra: Pointer, out: Pointer) -> None:
     """The transpose of ``given`` by the amplitudes: (A 8,) to ``out``; the bra is spoilt."""
     size = 1 << steps.given_bits
     for bit in range(steps.row_bits - 1, steps.given_bits - 1, -1):
@@ -78,7 +85,7 @@ def given_cotangent(steps: Steps, values: Values, bra: Array, out: Array) -> Non
         cosine, sine = load(values.start_cosine, bit * LANES), load(values.start_sine, bit * LANES)
         for p in range(0, filled, LANES):
             store(bra, p, cosine * load(bra, p) + sine * load(bra, p + filled))
-    clear(out)
+    clear(out, LANES * steps.num_given)
     for lane in range(LANES):
         factor = _of_lane(steps, values, lane, steps.given_bits)
         for row in range(min(size, 1 << steps.row_bits)):
@@ -89,7 +96,7 @@ def given_cotangent(steps: Steps, values: Values, bra: Array, out: Array) -> Non
             out[(size + label) * LANES + lane] += factor * bra[row * ROW + LANES + lane]
 
 
-@compiled
+@inlined
 def _of_lane(steps: Steps, values: Values, lane: int, least: int) -> float:
     """The factor of the bits that are the lane's, from a least one on."""
     product = 1.0
@@ -101,7 +108,7 @@ def _of_lane(steps: Steps, values: Values, lane: int, least: int) -> float:
 
 
 @compiled
-def relabel(steps: Steps, maps: Array, tables: Array, state: Array, out: Array) -> None:
+def relabel(steps: Steps, maps: Pointer, tables: Pointer, state: Pointer, out: Pointer) -> None:
     """out[x] = state[A x]: A x is the xor of what x's high bits, low bits and lane select.
 
     Args:
@@ -112,43 +119,45 @@ def relabel(steps: Steps, maps: Array, tables: Array, state: Array, out: Array) 
         out: The result.
     """
     low_bits = steps.row_bits - steps.row_bits // 2
-    low = _combinations(maps, 0, low_bits, tables[: 1 << low_bits])
-    high = _combinations(maps, low_bits, steps.row_bits, tables[1 << low_bits :])
-    lanes = _combinations(maps, steps.row_bits, steps.num_qubits, tables[low.size + high.size :])
-    by_lane, mask = lanes.size > 1, (1 << steps.row_bits) - 1
-    to = 0
-    for h in high:
-        for rest in low:
-            if by_lane:
+    high_bits, lane_bits = steps.row_bits - low_bits, steps.num_qubits - steps.row_bits
+    low = tables
+    high = after(low, 1 << low_bits)
+    lanes = after(high, 1 << high_bits)
+    _combinations(maps, low_bits, low)
+    _combinations(after(maps, low_bits), high_bits, high)
+    _combinations(after(maps, steps.row_bits), lane_bits, lanes)
+    mask, to = (1 << steps.row_bits) - 1, 0
+    for h in range(1 << high_bits):
+        for rest in range(1 << low_bits):
+            row = high[h] ^ low[rest]
+            if lane_bits > 0:
                 for lane in range(LANES):
-                    source = h ^ rest ^ lanes[lane]
+                    source = row ^ lanes[lane]
                     at = (source & mask) * ROW + (source >> steps.row_bits)
                     out[to + lane] = state[at]
                     out[to + LANES + lane] = state[at + LANES]
             else:
-                at = (h ^ rest) * ROW
-                store(out, to, load(state, at))
-                store(out, to + LANES, load(state, at + LANES))
+                store(out, to, load(state, row * ROW))
+                store(out, to + LANES, load(state, row * ROW + LANES))
             to += ROW
 
 
 @compiled
-def _combinations(maps: Array, begin: int, end: int, table: Array) -> Array:
-    """The xor of the columns begin <= c < end that each number selects."""
+def _combinations(maps: Pointer, bits: int, table: Pointer) -> None:
+    """The xor of the columns that each number selects."""
     table[0] = 0
     filled = 1
-    for column in range(begin, end):
+    for column in range(bits):
         for i in range(filled):
             table[filled + i] = table[i] ^ maps[column]
         filled *= 2
-    return table[:filled]
 
 
 @compiled
-def _rotate_one(state: Array, bit: int, cosine: Array, sine: Array, at: int, way: float) -> None:
+def _rotate_one(state: Pointer, size: int, bit: int, cosine: Pointer, sine: Pointer, at: int, way: float) -> None:
     c, s = load(cosine, at), way * load(sine, at)
     step = ROW << bit
-    for base in range(0, state.shape[0], 2 * step):
+    for base in range(0, size, 2 * step):
         for p in range(base, base + step, LANES):
             a, b = load(state, p), load(state, p + step)
             store(state, p, c * a - s * b)
@@ -157,13 +166,21 @@ def _rotate_one(state: Array, bit: int, cosine: Array, sine: Array, at: int, way
 
 @compiled
 def _rotate_two(
-    state: Array, low: int, high: int, cosine: Array, sine: Array, at: int, at_high: int, way: float
+    state: Pointer,
+    size: int,
+    low: int,
+    high: int,
+    cosine: Pointer,
+    sine: Pointer,
+    at: int,
+    at_high: int,
+    way: float,
 ) -> None:
     """Two bits in one pass: half the traffic of two."""
     c, s = load(cosine, at), way * load(sine, at)
     c_high, s_high = load(cosine, at_high), way * load(sine, at_high)
     near, far = ROW << low, ROW << high
-    for base in range(0, state.shape[0], 2 * far):
+    for base in range(0, size, 2 * far):
         for middle in range(base, base + far, 2 * near):
             for p in range(middle, middle + near, LANES):
                 x00, x01 = load(state, p), load(state, p + near)
@@ -178,17 +195,24 @@ def _rotate_two(
 
 @compiled
 def _rotate_lanes(
-    state: Array, bit: int, cosine: Array, sine: Array, at: int, way: float, signs: Array
+    state: Pointer,
+    size: int,
+    bit: int,
+    cosine: Pointer,
+    sine: Pointer,
+    at: int,
+    way: float,
+    signs: Pointer,
 ) -> None:
     # J on a bit is -1 where it is 0 and +1 where it is 1, after the exchange of the two.
     c = load(cosine, at)
     s = -way * load(sine, at) * load(signs, LANES << bit)
-    for p in range(0, state.shape[0], LANES):
+    for p in range(0, size, LANES):
         a = load(state, p)
         store(state, p, c * a + s * exchanged(a, bit))
 
 
-@compiled
+@inlined
 def _is_identity(values: Values, at: int) -> bool:
     for lane in range(at, at + LANES):
         if values.cosine[lane] != 1.0 or values.sine[lane] != 0.0:
@@ -198,15 +222,16 @@ def _is_identity(values: Values, at: int) -> bool:
 
 @compiled
 def rotate(
-    steps: Steps, values: Values, l: int, way: float, column: Array, state: Array
+    steps: Steps, values: Values, l: int, way: float, column: Pointer, state: Pointer
 ) -> None:
     """The rotations of layer l, or its block; undone if ``way`` is -1; ``column`` is room."""
     if steps.block[l] >= 0:
-        size = 2 * steps.block_size * steps.block_size
-        at = (2 * steps.block[l] + (way < 0.0)) * size
-        _apply_block(steps, steps.blocks[at : at + size], column, state)
+        entries = 2 * steps.block_size * steps.block_size
+        at = (2 * steps.block[l] + (way < 0.0)) * entries
+        _apply_block(steps, after(steps.blocks, at), column, state)
         return
-    cosine, sine, count = values.cosine, values.sine, steps.rotated.shape[0]
+    cosine, sine, count = values.cosine, values.sine, steps.num_rotated
+    size = size_of_state(steps)
     waiting = -1
     for k in range(count):
         at = (l * count + k) * LANES
@@ -214,26 +239,28 @@ def rotate(
             continue
         bit = steps.rotated[k]
         if bit >= steps.row_bits:
-            _rotate_lanes(state, bit - steps.row_bits, cosine, sine, at, way, steps.signs)
+            _rotate_lanes(state, size, bit - steps.row_bits, cosine, sine, at, way, steps.signs)
         elif waiting < 0:
             waiting = k
         else:
             at_high = (l * count + waiting) * LANES
-            _rotate_two(state, bit, steps.rotated[waiting], cosine, sine, at, at_high, way)
+            _rotate_two(
+                state, size, bit, steps.rotated[waiting], cosine, sine, at, at_high, way
+            )
             waiting = -1
     if waiting >= 0:
         at = (l * count + waiting) * LANES
-        _rotate_one(state, steps.rotated[waiting], cosine, sine, at, way)
+        _rotate_one(state, size, steps.rotated[waiting], cosine, sine, at, way)
 
 
 @compiled
-def _apply_block(steps: Steps, block: Array, column: Array, state: Array) -> None:
+def _apply_block(steps: Steps, block: Pointer, column: Pointer, state: Pointer) -> None:
     """A complex matrix on the most significant bits, (2, S, S), or as ``steps.by_lane`` has it."""
-    size = steps.block_size
+    size, numbers = steps.block_size, size_of_state(steps)
     half = size * size
     by_lane = steps.row_bits < steps.num_qubits
     rows = size // LANES if by_lane else size
-    rest = state.shape[0] // rows
+    rest = numbers // rows
     for offset in range(0, rest, ROW):
         for j in range(rows):
             for part in (0, LANES):
@@ -259,9 +286,9 @@ def _apply_block(steps: Steps, block: Array, column: Array, state: Array) -> Non
 
 
 @compiled
-def transform(values: Array) -> None:
+def transform(values: Pointer, size: int) -> None:
     """The Walsh-Hadamard transform over rows of eight: out[x] = sum_y (-1)^parity(x & y) in[y]."""
-    size, step = values.shape[0], LANES
+    step = LANES
     while 2 * step < size:
         for base in range(0, size, 4 * step):
             for p in range(base, base + step, LANES):
@@ -279,7 +306,7 @@ def transform(values: Array) -> None:
             store(values, p + step, a - b)
 
 
-@compiled
+@inlined
 def has_phases(steps: Steps, l: int) -> bool:
     """Whether layer l has any phase."""
     shared = steps.shared_range[l + 1] > steps.shared_range[l]
@@ -287,13 +314,13 @@ def has_phases(steps: Steps, l: int) -> bool:
 
 
 @compiled
-def put_down(steps: Steps, l: int, shared: Array, sample: Array, labels: Array) -> None:
+def put_down(steps: Steps, l: int, shared: Pointer, sample: Pointer, labels: Pointer) -> None:
     """-1/2 sum_k angle_k (-1)^parity(mask_k & x) of layer l's phases, for every label x.
 
     It is the Walsh-Hadamard transform of the angles put down at their masks.
     """
     num_rows = 1 << steps.row_bits
-    clear(labels)
+    clear(labels, LANES * num_rows)
     for k in range(steps.shared_range[l], steps.shared_range[l + 1]):
         at = (steps.shared_masks[k] & (num_rows - 1)) * LANES
         sign = load(steps.signs, (steps.shared_masks[k] >> steps.row_bits) * LANES)
@@ -302,23 +329,25 @@ def put_down(steps: Steps, l: int, shared: Array, sample: Array, labels: Array) 
         at = (steps.sample_masks[k] & (num_rows - 1)) * LANES
         sign = load(steps.signs, (steps.sample_masks[k] >> steps.row_bits) * LANES)
         store(labels, at, load(labels, at) - 0.5 * sign * load(sample, k * LANES))
-    transform(labels)
+    transform(labels, LANES * num_rows)
 
 
 @compiled
-def layer_phase(steps: Steps, values: Values, l: int, work: Array) -> bool:
-    """The phases of layer l: cosines to work[1], sines to work[2]; returns whether by lane.
+def layer_phase(steps: Steps, values: Values, l: int, work: Pointer) -> bool:
+    """The phases of layer l, to the second and last third of ``work``; returns whether by lane.
 
-    What all lanes share is computed once for them.
+    They are cosines and sines. What all lanes share is computed once for them.
     """
+    half = LANES << steps.row_bits
     own = steps.sample_range[l + 1] > steps.sample_range[l]
     if own or not values.alike or steps.row_bits < steps.num_qubits:
-        put_down(steps, l, values.shared, values.sample, work[0])
-        cos_sin(work[0], work[1], work[2])
+        put_down(steps, l, values.shared, values.sample, work)
+        cos_sin(work, half, after(work, half), after(work, 2 * half))
         return True
     num_rows = 1 << steps.row_bits
-    angle = work[0, : max(num_rows, LANES)]
-    clear(angle)
+    size = max(num_rows, LANES)
+    angle = work
+    clear(angle, size)
     for k in range(steps.shared_range[l], steps.shared_range[l + 1]):
         angle[steps.shared_masks[k] & (num_rows - 1)] -= 0.5 * values.shared[k * LANES]
     step = 1
@@ -328,15 +357,15 @@ def layer_phase(steps: Steps, values: Values, l: int, work: Array) -> bool:
                 a, b = angle[x], angle[x + step]
                 angle[x], angle[x + step] = a + b, a - b
         step *= 2
-    cos_sin(angle, work[1], work[2])
+    cos_sin(angle, size, after(work, half), after(work, 2 * half))
     return False
 
 
 @compiled
-def turn(state: Array, by_lane: bool, way: float, work: Array) -> None:
+def turn(steps: Steps, state: Pointer, by_lane: bool, way: float, work: Pointer) -> None:
     """The phases that ``layer_phase`` left, undone if ``way`` is -1."""
-    cosine, sine = work[1], work[2]
-    for row in range(state.shape[0] // ROW):
+    cosine, sine = after(work, LANES << steps.row_bits), after(work, ROW << steps.row_bits)
+    for row in range(1 << steps.row_bits):
         p = row * ROW
         a, b = load(state, p), load(state, p + LANES)
         if by_lane:

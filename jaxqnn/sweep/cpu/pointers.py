@@ -1,49 +1,103 @@
-"""Addresses in functions that Numba compiles: arrays on them, atomic words, calls."""
+"""Addresses in functions that Numba compiles: numbers at them, atomic words, calls.
+
+NumPy's arrays are many words each to Numba, which compiles functions that pass dozens of them for
+minutes. A pointer is one word; it is indexed as an array is, and knows no length.
+"""
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
-from numba import carray, types
+from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
-
-from jaxqnn.sweep.cpu.jit import compiled
-
-Array = np.ndarray[Any, Any]
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, models, register_model
 
 _WORD = ir.IntType(64)
 
-# Arrays on addresses have no known length; nothing asks for it.
-_ENDLESS = 1 << 40
+# What a pointer is in functions as Python reads them.
+Pointer = Any
+
+
+class PointerType(types.Type):
+    """Numba's type of a pointer to numbers of one type."""
+
+    def __init__(self, dtype: types.Type) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"pointer({dtype})")
+
+    @property
+    def key(self) -> Any:
+        """What tells two of these types apart."""
+        return self.dtype
+
+
+@register_model(PointerType)
+class _PointerModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, fe_type: Any) -> None:
+        kind = {types.int64: _WORD, types.float64: ir.DoubleType(), types.float32: ir.FloatType()}
+        super().__init__(manager, fe_type, kind[fe_type.dtype].as_pointer())
+
+
+@infer_global(operator.getitem)
+class _Get(AbstractTemplate):
+    def generic(self, args: Any, _: Any) -> Any:
+        pointer, *index = args
+        if isinstance(pointer, PointerType) and isinstance(index[0], types.Integer):
+            return signature(pointer.dtype, pointer, types.intp)
+        return None
+
+
+@lower_builtin(operator.getitem, PointerType, types.Integer)
+def _lower_get(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    del context, sig
+    return builder.load(builder.gep(args[0], [args[1]], inbounds=True))
+
+
+@infer_global(operator.setitem)
+class _Set(AbstractTemplate):
+    def generic(self, args: Any, _: Any) -> Any:
+        pointer, index, _ = args
+        if isinstance(pointer, PointerType) and isinstance(index, types.Integer):
+            return signature(types.none, pointer, types.intp, pointer.dtype)
+        return None
+
+
+@lower_builtin(operator.setitem, PointerType, types.Integer, types.Any)
+def _lower_set(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    del sig
+    builder.store(args[2], builder.gep(args[0], [args[1]], inbounds=True))
+    return context.get_dummy_value()
+
+
+def _at_address(dtype: types.Type) -> Any:
+    @intrinsic
+    def function(_: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], context.get_value_type(sig.return_type))
+
+        return PointerType(dtype)(types.intp), generate
+
+    return function
+
+
+# Pointers to integers of 64 bits, and to floats of double and of single precision.
+words = _at_address(types.int64)
+numbers = _at_address(types.float64)
+singles = _at_address(types.float32)
 
 
 @intrinsic
-def _pointer(_: Any, address: Any) -> Any:
+def after(_: Any, pointer: Any, count: Any) -> Any:
+    """The pointer that is so many numbers further."""
+
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
+        return builder.gep(args[0], [args[1]], inbounds=True)
 
-    return types.voidptr(types.intp), generate
-
-
-@compiled
-def words(address: int, size: int = _ENDLESS) -> Array:
-    """The 64-bit integers at an address."""
-    return carray(_pointer(address), size, np.int64)
-
-
-@compiled
-def numbers(address: int, size: int = _ENDLESS) -> Array:
-    """The floats of double precision at an address."""
-    return carray(_pointer(address), size, np.float64)
-
-
-@compiled
-def singles(address: int, size: int = _ENDLESS) -> Array:
-    """The floats of single precision at an address."""
-    return carray(_pointer(address), size, np.float32)
+    return pointer(pointer, types.intp), generate
 
 
 @intrinsic

@@ -2,9 +2,9 @@
 
 LLVM finds vector instructions in a loop only where it can prove that arrays do not overlap, which
 the steps of a statevector never let it.  Here they are asked for: ``load`` and ``store`` move eight
-neighbours of a flat array, ``+``, ``-`` and ``*`` work on all of them, a plain float stands for
+neighbours of a pointer, ``+``, ``-`` and ``*`` work on all of them, a plain float stands for
 eight copies of itself.  LLVM maps them to whatever the processor has (AVX-512, AVX, SSE, NEON).
-Vectors are of double precision; what is read from or written to an array of single precision is
+Vectors are of double precision; what is read from or written to single precision is
 converted on the way.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
@@ -79,11 +80,10 @@ _define(operator.mul, "fmul")
 _define(operator.truediv, "fdiv")
 
 
-def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+def _place(builder: Any, pointer_type: Any, pointer: Any, index: Any) -> Any:
     """The address of eight numbers."""
-    kind = _SINGLE if array_type.dtype == types.float32 else _IR
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index], inbounds=True), kind.as_pointer())
+    kind = _SINGLE if pointer_type.dtype == types.float32 else _IR
+    return builder.bitcast(builder.gep(pointer, [index], inbounds=True), kind.as_pointer())
 
 
 def _read(builder: Any, place: Any) -> Any:
@@ -100,24 +100,24 @@ def _write(builder: Any, value: Any, place: Any) -> None:
 
 
 @intrinsic
-def load(_: Any, array: Any, index: Any) -> Any:
-    """array[index : index + 8] of a flat array."""
+def load(_: Any, pointer: Any, index: Any) -> Any:
+    """pointer[index : index + 8] of a pointer."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _read(builder, _place(context, builder, sig.args[0], *args))
+        return _read(builder, _place(builder, sig.args[0], *args))
 
-    return _vector(array, types.intp), generate
+    return _vector(pointer, types.intp), generate
 
 
 @intrinsic
-def store(_: Any, array: Any, index: Any, value: Any) -> Any:
-    """array[index : index + 8] = value."""
+def store(_: Any, pointer: Any, index: Any, value: Any) -> Any:
+    """pointer[index : index + 8] = value."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        _write(builder, args[2], _place(context, builder, sig.args[0], *args[:2]))
+        _write(builder, args[2], _place(builder, sig.args[0], *args[:2]))
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, value), generate
+    return types.void(pointer, types.intp, value), generate
 
 
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
@@ -134,9 +134,8 @@ def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
     return rows
 
 
-def _element(context: Any, builder: Any, array_type: Any, array: Any, index: int) -> Any:
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.load(builder.gep(data, [ir.Constant(ir.IntType(64), index)]))
+def _element(builder: Any, pointer: Any, index: int) -> Any:
+    return builder.load(builder.gep(pointer, [ir.Constant(ir.IntType(64), index)]))
 
 
 @intrinsic
@@ -147,11 +146,11 @@ def gather_rows(_: Any, source: Any, at: Any, row: Any, state: Any, to: Any) -> 
         kinds, (source_, at_, row_, state_, to_) = sig.args, args
         lanes = []
         for lane in range(LANES):
-            first = builder.add(_element(context, builder, kinds[1], at_, lane), row_)
-            lanes.append(_read(builder, _place(context, builder, kinds[0], source_, first)))
+            first = builder.add(_element(builder, at_, lane), row_)
+            lanes.append(_read(builder, _place(builder, kinds[0], source_, first)))
         for j, vector in enumerate(_transposed(builder, lanes)):
             place = builder.add(to_, ir.Constant(to_.type, ROW * j))
-            _write(builder, vector, _place(context, builder, kinds[3], state_, place))
+            _write(builder, vector, _place(builder, kinds[3], state_, place))
         return context.get_dummy_value()
 
     return types.void(source, at, types.intp, state, types.intp), generate
@@ -166,11 +165,11 @@ def scatter_rows(_: Any, state: Any, start: Any, out: Any, at: Any, row: Any, co
         rows = []
         for j in range(LANES):
             place = builder.add(start_, ir.Constant(start_.type, ROW * j))
-            rows.append(_read(builder, _place(context, builder, kinds[0], state_, place)))
+            rows.append(_read(builder, _place(builder, kinds[0], state_, place)))
         for lane, vector in enumerate(_transposed(builder, rows)):
             with builder.if_then(builder.icmp_signed(">", count_, count_.type(lane))):
-                first = builder.add(_element(context, builder, kinds[3], at_, lane), row_)
-                _write(builder, vector, _place(context, builder, kinds[2], out_, first))
+                first = builder.add(_element(builder, at_, lane), row_)
+                _write(builder, vector, _place(builder, kinds[2], out_, first))
         return context.get_dummy_value()
 
     return types.void(state, types.intp, out, at, types.intp, types.intp), generate
@@ -184,6 +183,29 @@ def zeros(_: Any) -> Any:
         return ir.Constant(_IR, [0.0] * LANES)
 
     return _vector(), generate
+
+
+@intrinsic
+def floor(_: Any, value: Any) -> Any:
+    """The largest whole numbers that are not larger."""
+
+    def generate(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(_IR, [_IR])
+        name = f"llvm.floor.v{LANES}f64"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return _vector(value), generate
+
+
+@intrinsic
+def choose(_: Any, test: Any, value: Any, other: Any) -> Any:
+    """In each lane the first value where the test is above zero, the other one elsewhere."""
+
+    def generate(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        is_above = builder.fcmp_ordered(">", args[0], ir.Constant(_IR, [0.0] * LANES))
+        return builder.select(is_above, args[1], args[2])
+
+    return _vector(test, value, other), generate
 
 
 @intrinsic

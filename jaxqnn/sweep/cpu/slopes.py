@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from jaxqnn.sweep.cpu.jit import compiled
-from jaxqnn.sweep.cpu.layers import transform
+from jaxqnn.sweep.cpu.angles import Slopes
+from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.layers import put_down, size_of_state, transform
 from jaxqnn.sweep.cpu.layout import LANES, ROW
+from jaxqnn.sweep.cpu.pointers import Pointer
 from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
-from jaxqnn.sweep.cpu.steps import Array, Steps
+from jaxqnn.sweep.cpu.steps import Steps
 
 
 @compiled
-def correlate(steps: Steps, bit: int, state: Array, bra: Array, out: Array, at: int) -> None:
+def correlate(steps: Steps, bit: int, state: Pointer, bra: Pointer, out: Pointer, at: int) -> None:
     """out[at] += 1/2 <bra, J state> of a bit, by lane: the cotangent of its RY(t) = exp(t/2 J)."""
-    first, second = zeros(), zeros()
+    first, second, size = zeros(), zeros(), size_of_state(steps)
     if bit >= steps.row_bits:
         sign = load(steps.signs, LANES << (bit - steps.row_bits))
-        for p in range(0, state.shape[0], LANES):
+        for p in range(0, size, LANES):
             moved = exchanged(load(state, p), bit - steps.row_bits)
             first = first - sign * load(bra, p) * moved
     else:
         step = ROW << bit
-        for base in range(0, state.shape[0], 2 * step):
+        for base in range(0, size, 2 * step):
             for p in range(base, base + step, LANES):
                 first = first + load(bra, p + step) * load(state, p)
                 second = second + load(bra, p) * load(state, p + step)
@@ -29,12 +31,19 @@ def correlate(steps: Steps, bit: int, state: Array, bra: Array, out: Array, at: 
 
 @compiled
 def _correlate_two(
-    low: int, high: int, state: Array, bra: Array, out: Array, at_low: int, at_high: int
+    size: int,
+    low: int,
+    high: int,
+    state: Pointer,
+    bra: Pointer,
+    out: Pointer,
+    at_low: int,
+    at_high: int,
 ) -> None:
     """The same of two bits of the row in one pass."""
     near, far = ROW << low, ROW << high
     of_low, of_high, less_low, less_high = zeros(), zeros(), zeros(), zeros()
-    for base in range(0, state.shape[0], 2 * far):
+    for base in range(0, size, 2 * far):
         for middle in range(base, base + far, 2 * near):
             for p in range(middle, middle + near, LANES):
                 x00, x01 = load(state, p), load(state, p + near)
@@ -50,14 +59,14 @@ def _correlate_two(
 
 
 @compiled
-def note_rotations(steps: Steps, l: int, state: Array, bra: Array, out: Array) -> None:
+def note_rotations(steps: Steps, l: int, state: Pointer, bra: Pointer, out: Pointer) -> None:
     """Adds the cotangents of layer l's rotations to their places among all, (L r 8,).
 
     Their generators commute with the rotations, so before or after those makes no difference.
     """
     if steps.block[l] >= 0:
         return
-    count = steps.rotated.shape[0]
+    count, size = steps.num_rotated, size_of_state(steps)
     waiting = -1
     for k in range(count):
         if not steps.trains[l * count + k]:
@@ -69,14 +78,14 @@ def note_rotations(steps: Steps, l: int, state: Array, bra: Array, out: Array) -
             waiting = k
         else:
             at_high = (l * count + waiting) * LANES
-            _correlate_two(bit, steps.rotated[waiting], state, bra, out, at, at_high)
+            _correlate_two(size, bit, steps.rotated[waiting], state, bra, out, at, at_high)
             waiting = -1
     if waiting >= 0:
         correlate(steps, steps.rotated[waiting], state, bra, out, (l * count + waiting) * LANES)
 
 
-@compiled
-def note_start(steps: Steps, state: Array, bra: Array, out: Array) -> None:
+@inlined
+def note_start(steps: Steps, state: Pointer, bra: Pointer, out: Pointer) -> None:
     """Adds the cotangents of the start's angles, (n 8,)."""
     for bit in range(steps.num_qubits):
         if steps.start_trains[bit]:
@@ -84,22 +93,22 @@ def note_start(steps: Steps, state: Array, bra: Array, out: Array) -> None:
 
 
 @compiled
-def label_cotangents(state: Array, bra: Array, labels: Array) -> None:
+def label_cotangents(steps: Steps, state: Pointer, bra: Pointer, labels: Pointer) -> None:
     """labels[x] += Im(conj(psi) bra)[x]: a turn of psi[x] by d phi adds i psi d phi."""
-    for row in range(state.shape[0] // ROW):
+    for row in range(1 << steps.row_bits):
         p = row * ROW
         turned = load(bra, p + LANES) * load(state, p) - load(bra, p) * load(state, p + LANES)
         store(labels, row * LANES, load(labels, row * LANES) + turned)
 
 
 @compiled
-def note_phases(steps: Steps, l: int, labels: Array, shared: Array, sample: Array) -> None:
+def note_phases(steps: Steps, l: int, labels: Pointer, shared: Pointer, sample: Pointer) -> None:
     """Writes the cotangents of layer l's phases to their places among all; spoils the labels'.
 
     Each angle's is that of its parities: the Walsh-Hadamard transform of the labels', at its mask.
     """
     num_rows = 1 << steps.row_bits
-    transform(labels)
+    transform(labels, LANES * num_rows)
     for k in range(steps.shared_range[l], steps.shared_range[l + 1]):
         mask = steps.shared_masks[k]
         sign = load(steps.signs, (mask >> steps.row_bits) * LANES)
@@ -113,7 +122,7 @@ def note_phases(steps: Steps, l: int, labels: Array, shared: Array, sample: Arra
 
 
 @compiled
-def _acts(slopes: Array, begin: int, end: int) -> bool:
+def _acts(slopes: Pointer, begin: int, end: int) -> bool:
     for i in range(begin * LANES, end * LANES):
         if slopes[i] != 0.0:
             return True
@@ -122,18 +131,18 @@ def _acts(slopes: Array, begin: int, end: int) -> bool:
 
 @compiled
 def _add_generator(
-    steps: Steps, bit: int, slopes: Array, at: int, way: float, state: Array, tangent: Array
+    steps: Steps, bit: int, slopes: Pointer, at: int, way: float, state: Pointer, tangent: Pointer
 ) -> None:
     """tangent += way slope / 2 J state on a bit."""
-    half = 0.5 * way * load(slopes, at)
+    half, size = 0.5 * way * load(slopes, at), size_of_state(steps)
     if bit >= steps.row_bits:
         half = half * load(steps.signs, LANES << (bit - steps.row_bits))
-        for p in range(0, state.shape[0], LANES):
+        for p in range(0, size, LANES):
             moved = exchanged(load(state, p), bit - steps.row_bits)
             store(tangent, p, load(tangent, p) - half * moved)
     else:
         step = ROW << bit
-        for base in range(0, state.shape[0], 2 * step):
+        for base in range(0, size, 2 * step):
             for p in range(base, base + step, LANES):
                 store(tangent, p, load(tangent, p) - half * load(state, p + step))
                 store(tangent, p + step, load(tangent, p + step) + half * load(state, p))
@@ -141,21 +150,21 @@ def _add_generator(
 
 @compiled
 def add_rotations(
-    steps: Steps, l: int, slopes: Array, way: float, state: Array, tangent: Array
+    steps: Steps, l: int, slopes: Pointer, way: float, state: Pointer, tangent: Pointer
 ) -> None:
     """tangent += way times the change of layer l's rotations; the state is after them.
 
     For their inverse ``way`` is -1, and the state is after that.
     """
-    count = steps.rotated.shape[0]
+    count = steps.num_rotated
     for k in range(count):
         at = l * count + k
         if _acts(slopes, at, at + 1):
             _add_generator(steps, steps.rotated[k], slopes, at * LANES, way, state, tangent)
 
 
-@compiled
-def add_start(steps: Steps, slopes: Array, way: float, state: Array, tangent: Array) -> None:
+@inlined
+def add_start(steps: Steps, slopes: Pointer, way: float, state: Pointer, tangent: Pointer) -> None:
     """tangent += way times the change of the start by its angles."""
     for bit in range(steps.num_qubits):
         if steps.start_trains[bit] and _acts(slopes, bit, bit + 1):
@@ -163,18 +172,17 @@ def add_start(steps: Steps, slopes: Array, way: float, state: Array, tangent: Ar
 
 
 @compiled
-def acts_by_phases(steps: Steps, l: int, shared: Array, sample: Array) -> bool:
-    """Whether any phase of layer l changes."""
-    if _acts(shared, steps.shared_range[l], steps.shared_range[l + 1]):
-        return True
-    return _acts(sample, steps.sample_range[l], steps.sample_range[l + 1])
-
-
-@compiled
-def add_phases(labels: Array, way: float, state: Array, tangent: Array) -> None:
-    """tangent += way i (d phi) state, with d phi by label."""
-    for row in range(state.shape[0] // ROW):
+def add_phases(
+    steps: Steps, l: int, slopes: Slopes, way: float, labels: Pointer, state: Pointer, to: Pointer
+) -> None:
+    """to += way (d phi) i state, of the phases of layer l along a direction."""
+    if not (
+        _acts(slopes.shared, steps.shared_range[l], steps.shared_range[l + 1])
+        or _acts(slopes.sample, steps.sample_range[l], steps.sample_range[l + 1])
+    ):
+        return
+    put_down(steps, l, slopes.shared, slopes.sample, labels)
+    for row in range(1 << steps.row_bits):
         p, angle = row * ROW, way * load(labels, row * LANES)
-        store(tangent, p, load(tangent, p) - angle * load(state, p + LANES))
-        store(tangent, p + LANES, load(tangent, p + LANES) + angle * load(state, p))
-
+        store(to, p, load(to, p) - angle * load(state, p + LANES))
+        store(to, p + LANES, load(to, p + LANES) + angle * load(state, p))

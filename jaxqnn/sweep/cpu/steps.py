@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from jaxqnn.sweep.cpu.jit import compiled
+from jaxqnn.sweep.cpu.jit import inlined
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES
-from jaxqnn.sweep.cpu.pointers import numbers, words
+from jaxqnn.sweep.cpu.pointers import Pointer, numbers, words
 from jaxqnn.sweep.cpu.written import HEAD
-
-Array = np.ndarray[Any, Any]
 
 
 class Terms(NamedTuple):
@@ -21,24 +17,28 @@ class Terms(NamedTuple):
     ``p`` the constant 1 followed by the columns.
     """
 
-    begin: Array
-    first: Array
-    second: Array
-    coefficient: Array
+    begin: Pointer
+    first: Pointer
+    second: Pointer
+    coefficient: Pointer
 
 
 class Steps(NamedTuple):
-    """A program as arrays, without padding.
-
-    L layers of r rotations, K phases shared by the batch and K' of each sample, n qubits.
+    """A program as pointers to its parts, without padding.
 
     Attributes:
         num_qubits: n.
         row_bits: How many bits a row's number has: n, or n - 3 if lanes are labels.
         given_bits: How many of the lowest bits start from given amplitudes.
+        num_given: A, real and imaginary parts of those, or 0.
         num_inputs: P, columns of each sample.
         num_weights: W, columns that the batch shares.
         weights_in_samples: Whether angles of the samples depend on the shared columns too.
+        num_layers: L.
+        num_rotated: r, rotations of a layer.
+        num_shared: K, phases that the batch shares.
+        num_sample: K', phases of each sample.
+        block_size: S.
         rotated: (r,) the bit of each rotation.
         moves: (L,) whether the layer's label map is any but the identity.
         maps: (L 2 n,) the columns of the label map and of its inverse.
@@ -49,7 +49,6 @@ class Steps(NamedTuple):
         sample_range: (L + 1,).
         start_trains: (n,) whether a start angle depends on a parameter.
         block: (L,) index of the layer's block, -1 for none.
-        block_size: S.
         blocks: (D 2 2 S S,) on the most significant bits: each and its adjoint, as real and
             imaginary parts; where lanes are labels, see ``by_lane``, in its order.
         shared: The L r rotations and K phases over the shared columns.
@@ -60,93 +59,88 @@ class Steps(NamedTuple):
     num_qubits: int
     row_bits: int
     given_bits: int
+    num_given: int
     num_inputs: int
     num_weights: int
     weights_in_samples: int
-    rotated: Array
-    moves: Array
-    maps: Array
-    trains: Array
-    shared_masks: Array
-    shared_range: Array
-    sample_masks: Array
-    sample_range: Array
-    start_trains: Array
-    block: Array
+    num_layers: int
+    num_rotated: int
+    num_shared: int
+    num_sample: int
     block_size: int
-    blocks: Array
+    rotated: Pointer
+    moves: Pointer
+    maps: Pointer
+    trains: Pointer
+    shared_masks: Pointer
+    shared_range: Pointer
+    sample_masks: Pointer
+    sample_range: Pointer
+    start_trains: Pointer
+    block: Pointer
+    blocks: Pointer
     shared: Terms
     sample: Terms
-    signs: Array
+    signs: Pointer
 
 
-@compiled
+@inlined
 def read(address: int, by_label: bool) -> Steps:
-    """The views of a program's words; ``by_label`` is whether lanes are labels."""
-    head = words(address, HEAD)
-    n, layers, count, shared, own = head[0], head[5], head[6], head[7], head[8]
-    num_sample = own + n + head[9]
-    at = address + 8 * HEAD
-    rotated = words(at, count)
-    at += 8 * count
-    moves = words(at, layers)
-    at += 8 * layers
-    maps = words(at, 2 * layers * n)
-    at += 16 * layers * n
-    trains = words(at, layers * count)
-    at += 8 * layers * count
-    shared_masks = words(at, shared)
-    at += 8 * shared
-    shared_range = words(at, layers + 1)
-    at += 8 * (layers + 1)
-    sample_masks = words(at, own)
-    at += 8 * own
-    sample_range = words(at, layers + 1)
-    at += 8 * (layers + 1)
-    start_trains = words(at, n)
-    at += 8 * n
-    block = words(at, layers)
-    at += 8 * layers
-    of_shared = _read_terms(at, layers * count + shared, head[12])
-    at += 8 * (layers * count + shared + 1 + 3 * head[12])
-    of_sample = _read_terms(at, num_sample, head[13])
-    at += 8 * (num_sample + 1 + 3 * head[13])
-    signs = numbers(at, LANES * LANES)
-    at += 8 * LANES * LANES
-    size = 4 * head[10] * head[11] * head[11]
-    blocks = numbers(at + 8 * size if by_label else at, size)
+    """The parts of a program's words; ``by_label`` is whether lanes are labels."""
+    head = words(address)
+    n, layers, count, shared, own, given = head[0], head[5], head[6], head[7], head[8], head[9]
+    rotated = address + 8 * HEAD
+    moves = rotated + 8 * count
+    maps = moves + 8 * layers
+    trains = maps + 16 * layers * n
+    shared_masks = trains + 8 * layers * count
+    shared_range = shared_masks + 8 * shared
+    sample_masks = shared_range + 8 * (layers + 1)
+    sample_range = sample_masks + 8 * own
+    start_trains = sample_range + 8 * (layers + 1)
+    block = start_trains + 8 * n
+    of_shared = block + 8 * layers
+    of_sample = of_shared + 8 * (layers * count + shared + 1 + 3 * head[12])
+    signs = of_sample + 8 * (own + n + given + 1 + 3 * head[13])
+    blocks = signs + 8 * LANES * LANES
+    if by_label:
+        blocks += 32 * head[10] * head[11] * head[11]
     return Steps(
         n,
         n - LANE_BITS if by_label else n,
         head[1],
+        given,
         head[2],
         head[3],
         head[4],
-        rotated,
-        moves,
-        maps,
-        trains,
-        shared_masks,
-        shared_range,
-        sample_masks,
-        sample_range,
-        start_trains,
-        block,
+        layers,
+        count,
+        shared,
+        own,
         head[11],
-        blocks,
-        of_shared,
-        of_sample,
-        signs,
+        words(rotated),
+        words(moves),
+        words(maps),
+        words(trains),
+        words(shared_masks),
+        words(shared_range),
+        words(sample_masks),
+        words(sample_range),
+        words(start_trains),
+        words(block),
+        numbers(blocks),
+        _terms(of_shared, layers * count + shared, head[12]),
+        _terms(of_sample, own + n + given, head[13]),
+        numbers(signs),
     )
 
 
-@compiled
-def _read_terms(at: int, num_angles: int, num_terms: int) -> Terms:
-    begin = words(at, num_angles + 1)
-    at += 8 * (num_angles + 1)
+@inlined
+def _terms(at: int, num_angles: int, num_terms: int) -> Terms:
+    first = at + 8 * (num_angles + 1)
     return Terms(
-        begin,
-        words(at, num_terms),
-        words(at + 8 * num_terms, num_terms),
-        numbers(at + 16 * num_terms, num_terms),
+        words(at),
+        words(first),
+        words(first + 8 * num_terms),
+        numbers(first + 16 * num_terms),
     )

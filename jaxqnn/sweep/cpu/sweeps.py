@@ -1,29 +1,31 @@
 """The sweeps over all layers, for one group of eight lanes.
 
-Each has its formula in ``sweep/adjoint.md``.  ``states`` are two sets of S states, (2, S, ROW
-2^row_bits): layers move from one to the other, and what is returned is which set holds the result.
+Each has its formula in ``sweep/adjoint.md``.  Several states stand one after the other; beside them
+is room for as many.  Layers move them from one place to the other, and what a sweep returns is
+whether they ended in the second.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from jaxqnn.sweep.cpu.angles import Slopes, Values
-from jaxqnn.sweep.cpu.jit import compiled
+from jaxqnn.sweep.cpu.angles import Cotangents, Slopes, Values, cotangents_at, slopes_at
+from jaxqnn.sweep.cpu.jit import compiled, inlined
 from jaxqnn.sweep.cpu.layers import (
     clear,
     given,
     given_cotangent,
     has_phases,
     layer_phase,
-    put_down,
     relabel,
     rotate,
+    size_of_state,
     start,
     turn,
 )
+from jaxqnn.sweep.cpu.layout import LANES
+from jaxqnn.sweep.cpu.pointers import Pointer, after
 from jaxqnn.sweep.cpu.slopes import (
-    acts_by_phases,
     add_phases,
     add_rotations,
     add_start,
@@ -32,7 +34,7 @@ from jaxqnn.sweep.cpu.slopes import (
     note_rotations,
     note_start,
 )
-from jaxqnn.sweep.cpu.steps import Array, Steps
+from jaxqnn.sweep.cpu.steps import Steps
 
 
 class Work(NamedTuple):
@@ -44,180 +46,156 @@ class Work(NamedTuple):
         column: (2 S 8,), what a block acts on at once.
     """
 
-    phases: Array
-    tables: Array
-    column: Array
+    phases: Pointer
+    tables: Pointer
+    column: Pointer
 
 
-class Cotangents(NamedTuple):
-    """Cotangents of the angles: (m, ...), the rest as in ``Values``."""
-
-    rotations: Array
-    shared: Array
-    sample: Array
-    start: Array
-    amplitudes: Array
+@inlined
+def state_at(steps: Steps, states: Pointer, s: int) -> Pointer:
+    """The state s of several."""
+    return after(states, s * size_of_state(steps))
 
 
-@compiled
-def _maps(steps: Steps, l: int, inverse: int) -> Array:
-    at = (2 * l + inverse) * steps.num_qubits
-    return steps.maps[at : at + steps.num_qubits]
-
-
-@compiled
-def evolve(steps: Steps, values: Values, work: Work, states: Array) -> int:
-    """The final state, at place 0."""
-    now, other, held = states[0], states[1], 0
-    start(steps, values, now[0])
-    for l in range(steps.moves.shape[0]):
-        if steps.moves[l]:
-            relabel(steps, _maps(steps, l, 0), work.tables, now[0], other[0])
-            now, other, held = other, now, 1 - held
-        if has_phases(steps, l):
-            by_lane = layer_phase(steps, values, l, work.phases)
-            turn(now[0], by_lane, 1.0, work.phases)
-        rotate(steps, values, l, 1.0, work.column, now[0])
-    return held
-
-
-@compiled
-def push(
-    steps: Steps, values: Values, slopes: Slopes, work: Work, states: Array, count: int
-) -> int:
-    """The final state at place 0, and its derivatives along ``count`` directions after it."""
-    now, other, held = states[0], states[1], 0
-    start(steps, values, now[0])
-    for t in range(count):
-        clear(now[1 + t])
-        if steps.given_bits > 0:
-            given(steps, values, slopes.amplitudes[t], now[1 + t])
-        add_start(steps, slopes.start[t], 1.0, now[0], now[1 + t])
-    for l in range(steps.moves.shape[0]):
-        if steps.moves[l]:
-            for s in range(count + 1):
-                relabel(steps, _maps(steps, l, 0), work.tables, now[s], other[s])
-            now, other, held = other, now, 1 - held
-        if has_phases(steps, l):
-            by_lane = layer_phase(steps, values, l, work.phases)
-            for s in range(count + 1):
-                turn(now[s], by_lane, 1.0, work.phases)
-            for t in range(count):
-                _add_phases(steps, l, slopes, t, 1.0, work, now[0], now[1 + t])
-        for s in range(count + 1):
-            rotate(steps, values, l, 1.0, work.column, now[s])
-        for t in range(count):
-            add_rotations(steps, l, slopes.rotations[t], 1.0, now[0], now[1 + t])
-    return held
-
-
-@compiled
-def _add_phases(
-    steps: Steps, l: int, slopes: Slopes, t: int, way: float, work: Work, state: Array, to: Array
+@inlined
+def _relabel(
+    steps: Steps, l: int, inverse: int, work: Work, now: Pointer, other: Pointer, count: int
 ) -> None:
-    """to += way (d phi) i state, of layer l's phases along direction t."""
-    if acts_by_phases(steps, l, slopes.shared[t], slopes.sample[t]):
-        put_down(steps, l, slopes.shared[t], slopes.sample[t], work.phases[0])
-        add_phases(work.phases[0], way, state, to)
+    maps = after(steps.maps, (2 * l + inverse) * steps.num_qubits)
+    for s in range(count):
+        relabel(steps, maps, work.tables, state_at(steps, now, s), state_at(steps, other, s))
 
 
-@compiled
-def pull(
-    steps: Steps, values: Values, work: Work, states: Array, count: int, found: Cotangents
+@inlined
+def _turn(
+    steps: Steps, values: Values, l: int, way: float, work: Work, now: Pointer, count: int
 ) -> None:
-    """The angles' cotangents, from the final state at place 0 and ``count`` bras after it."""
-    now, other = states[0], states[1]
-    for o in range(count):
-        clear(found.rotations[o])
-        clear(found.start[o])
-    for l in range(steps.moves.shape[0] - 1, -1, -1):
-        for s in range(count + 1):
-            rotate(steps, values, l, -1.0, work.column, now[s])
-        for o in range(count):
-            note_rotations(steps, l, now[0], now[1 + o], found.rotations[o])
-        if has_phases(steps, l):
-            labels = work.phases[0]
-            for o in range(count):
-                clear(labels)
-                label_cotangents(now[0], now[1 + o], labels)
-                note_phases(steps, l, labels, found.shared[o], found.sample[o])
-            by_lane = layer_phase(steps, values, l, work.phases)
-            for s in range(count + 1):
-                turn(now[s], by_lane, -1.0, work.phases)
-        if steps.moves[l]:
-            for s in range(count + 1):
-                relabel(steps, _maps(steps, l, 1), work.tables, now[s], other[s])
-            now, other = other, now
-    for o in range(count):
-        note_start(steps, now[0], now[1 + o], found.start[o])
-        if steps.given_bits > 0:
-            given_cotangent(steps, values, now[1 + o], found.amplitudes[o])
+    by_lane = layer_phase(steps, values, l, work.phases)
+    for s in range(count):
+        turn(steps, state_at(steps, now, s), by_lane, way, work.phases)
+
+
+@inlined
+def _rotate(
+    steps: Steps, values: Values, l: int, way: float, work: Work, now: Pointer, count: int
+) -> None:
+    for s in range(count):
+        rotate(steps, values, l, way, work.column, state_at(steps, now, s))
 
 
 @compiled
-def curve(
+def forward(
     steps: Steps,
     values: Values,
     slopes: Slopes,
     work: Work,
-    now: Array,
-    other: Array,
+    now: Pointer,
+    other: Pointer,
+    count: int,
+) -> bool:
+    """The final state, and after it its derivatives along ``count`` directions."""
+    moved = False
+    start(steps, values, now)
+    for t in range(count):
+        own, to = slopes_at(steps, slopes, t), state_at(steps, now, 1 + t)
+        clear(to, size_of_state(steps))
+        if steps.num_given > 0:
+            given(steps, values, own.amplitudes, to)
+        add_start(steps, own.start, 1.0, now, to)
+    for l in range(steps.num_layers):
+        if steps.moves[l]:
+            _relabel(steps, l, 0, work, now, other, count + 1)
+            now, other, moved = other, now, not moved
+        if has_phases(steps, l):
+            _turn(steps, values, l, 1.0, work, now, count + 1)
+            for t in range(count):
+                to = state_at(steps, now, 1 + t)
+                add_phases(steps, l, slopes_at(steps, slopes, t), 1.0, work.phases, now, to)
+        _rotate(steps, values, l, 1.0, work, now, count + 1)
+        for t in range(count):
+            own, to = slopes_at(steps, slopes, t), state_at(steps, now, 1 + t)
+            add_rotations(steps, l, own.rotations, 1.0, now, to)
+    return moved
+
+
+@compiled
+def reverse(
+    steps: Steps,
+    values: Values,
+    slopes: Slopes,
+    work: Work,
+    now: Pointer,
+    other: Pointer,
+    bras: int,
     count: int,
     found: Cotangents,
 ) -> None:
-    """Derivatives of the angles' cotangents along directions.
+    """The angles' cotangents, and their derivatives along directions.
 
     Args:
         steps: The program.
         values: Its angles.
         slopes: Their derivatives along T = ``count`` directions.
         work: Room.
-        now: States: the final state and its bra, then of each direction the state's derivative and
-            the bra's.
+        now: The final state, its m bras, and of each direction the state's derivative and the
+            first bra's.
         other: Room for as many.
+        bras: m; 1 if there are directions.
         count: T.
-        found: The cotangents themselves at place 0, their derivatives after it.
+        found: The cotangents from each bra, then the derivatives of the first's.
     """
-    for o in range(count + 1):
-        clear(found.rotations[o])
-        clear(found.start[o])
-    for l in range(steps.moves.shape[0] - 1, -1, -1):
-        for s in range(2 * count + 2):
-            rotate(steps, values, l, -1.0, work.column, now[s])
-        note_rotations(steps, l, now[0], now[1], found.rotations[0])
+    labels, every, size = work.phases, 1 + bras + 2 * count, LANES << steps.row_bits
+    clear(found.rotations, LANES * (bras + count) * steps.num_layers * steps.num_rotated)
+    clear(found.start, LANES * (bras + count) * steps.num_qubits)
+    for l in range(steps.num_layers - 1, -1, -1):
+        _rotate(steps, values, l, -1.0, work, now, every)
+        turns = has_phases(steps, l)
+        for o in range(bras + count):
+            own = cotangents_at(steps, found, o)
+            if turns:
+                clear(labels, size)
+            # Of a direction both the state and the bra change.
+            for s in range(1 if o < bras else 2):
+                state, bra = _pair(steps, now, bras, o, s)
+                note_rotations(steps, l, state, bra, own.rotations)
+                if turns:
+                    label_cotangents(steps, state, bra, labels)
+            if turns:
+                note_phases(steps, l, labels, own.shared, own.sample)
+        if turns:
+            _turn(steps, values, l, -1.0, work, now, every)
         for t in range(count):
-            of_state, of_bra = now[2 + 2 * t], now[3 + 2 * t]
-            note_rotations(steps, l, of_state, now[1], found.rotations[1 + t])
-            note_rotations(steps, l, now[0], of_bra, found.rotations[1 + t])
-            add_rotations(steps, l, slopes.rotations[t], -1.0, now[0], of_state)
-            add_rotations(steps, l, slopes.rotations[t], -1.0, now[1], of_bra)
-        if has_phases(steps, l):
-            labels = work.phases[0]
-            clear(labels)
-            label_cotangents(now[0], now[1], labels)
-            note_phases(steps, l, labels, found.shared[0], found.sample[0])
-            for t in range(count):
-                clear(labels)
-                label_cotangents(now[2 + 2 * t], now[1], labels)
-                label_cotangents(now[0], now[3 + 2 * t], labels)
-                note_phases(steps, l, labels, found.shared[1 + t], found.sample[1 + t])
-            by_lane = layer_phase(steps, values, l, work.phases)
-            for s in range(2 * count + 2):
-                turn(now[s], by_lane, -1.0, work.phases)
-            for t in range(count):
-                for s in range(2):
-                    _add_phases(steps, l, slopes, t, -1.0, work, now[s], now[2 + 2 * t + s])
+            along = slopes_at(steps, slopes, t)
+            for s in range(2):
+                state, to = state_at(steps, now, s), state_at(steps, now, 2 + 2 * t + s)
+                add_rotations(steps, l, along.rotations, -1.0, state, to)
+                if turns:
+                    add_phases(steps, l, along, -1.0, work.phases, state, to)
         if steps.moves[l]:
-            for s in range(2 * count + 2):
-                relabel(steps, _maps(steps, l, 1), work.tables, now[s], other[s])
+            _relabel(steps, l, 1, work, now, other, every)
             now, other = other, now
-    note_start(steps, now[0], now[1], found.start[0])
-    for t in range(count):
-        note_start(steps, now[2 + 2 * t], now[1], found.start[1 + t])
-        note_start(steps, now[0], now[3 + 2 * t], found.start[1 + t])
-        if steps.given_bits > 0:
-            # The other bits' start changes, too, and its generator is skew.
-            add_start(steps, slopes.start[t], -1.0, now[1], now[3 + 2 * t])
-            given_cotangent(steps, values, now[3 + 2 * t], found.amplitudes[1 + t])
-    if steps.given_bits > 0:
-        given_cotangent(steps, values, now[1], found.amplitudes[0])
+    for o in range(bras + count):
+        own = cotangents_at(steps, found, o)
+        for s in range(1 if o < bras else 2):
+            state, bra = _pair(steps, now, bras, o, s)
+            note_start(steps, state, bra, own.start)
+    if steps.num_given > 0:
+        for o in range(bras + count - 1, -1, -1):
+            own, bra = cotangents_at(steps, found, o), state_at(steps, now, 1 + o)
+            if o >= bras:
+                # The other bits' start changes, too, and its generator is skew.
+                bra = state_at(steps, now, 1 + 2 * (o - bras) + 2)
+                along = slopes_at(steps, slopes, o - bras)
+                add_start(steps, along.start, -1.0, state_at(steps, now, 1), bra)
+            given_cotangent(steps, values, bra, own.amplitudes)
+
+
+@inlined
+def _pair(steps: Steps, now: Pointer, bras: int, o: int, s: int) -> tuple[Pointer, Pointer]:
+    """The state and the bra whose correlation is, s = 0 and 1 together, cotangent o."""
+    if o < bras:
+        return now, state_at(steps, now, 1 + o)
+    at = 2 + 2 * (o - bras)
+    if s == 0:
+        return state_at(steps, now, at), state_at(steps, now, 1)
+    return now, state_at(steps, now, at + 1)

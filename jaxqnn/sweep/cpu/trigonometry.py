@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from jaxqnn.sweep.cpu.steps import Array
 from jaxqnn.sweep.cpu.jit import compiled
+from jaxqnn.sweep.cpu.layout import LANES
+from jaxqnn.sweep.cpu.pointers import Pointer
+from jaxqnn.sweep.cpu.simd import choose, floor, load, store
 
 _HALF_PI_1, _HALF_PI_2, _HALF_PI_3 = (
     1.57079625129699707031,
@@ -15,11 +17,12 @@ _HALF_PI_1, _HALF_PI_2, _HALF_PI_3 = (
 
 
 @compiled
-def cos_sin(x: Array, cosine: Array, sine: Array) -> None:
-    """Cosine and sine of every element."""
-    for i in range(x.shape[0]):
-        quadrant = np.floor(x[i] * (2 / np.pi) + 0.5)
-        r = x[i] - quadrant * _HALF_PI_1
+def cos_sin(x: Pointer, size: int, cosine: Pointer, sine: Pointer) -> None:
+    """Cosine and sine of ``size`` numbers, a multiple of eight."""
+    for p in range(0, size, LANES):
+        angle = load(x, p)
+        quadrant = floor(angle * (2 / math.pi) + 0.5)
+        r = angle - quadrant * _HALF_PI_1
         r = r - quadrant * _HALF_PI_2
         r = r - quadrant * _HALF_PI_3
         z = r * r
@@ -28,12 +31,13 @@ def cos_sin(x: Array, cosine: Array, sine: Array) -> None:
         s = (s * z + 8.33333333332211858878e-3) * z - 1.66666666666666307295e-1
         s = r + r * z * s
         c = -1.13585365213876817300e-11 * z + 2.08757008419747316778e-9
-        c = (c * z - 2.75573141792967388112e-7) * z + 2.48015872888517045348e-5
+        c = (c * z - 2.75573141792967388112e-7) * z + 2.48015872888717045348e-5
         c = (c * z - 1.38888888888730564116e-3) * z + 4.16666666666665929218e-2
         c = 1.0 - 0.5 * z + z * z * c
-        quarter = quadrant - 4.0 * np.floor(quadrant * 0.25)
-        odd = (quarter == 1.0) | (quarter == 3.0)
-        c_out = s if odd else c
-        s_out = c if odd else s
-        cosine[i] = -c_out if (quarter == 1.0) | (quarter == 2.0) else c_out
-        sine[i] = -s_out if quarter >= 2.0 else s_out
+        # 0, 1, 2, 3: which sign either has, and in 1 and 3 they change places.
+        quarter = quadrant - 4.0 * floor(quadrant * 0.25)
+        is_odd = quarter - 2.0 * floor(quarter * 0.5)
+        c_out, s_out = choose(is_odd, s, c), choose(is_odd, c, s)
+        late = quarter - 1.5
+        store(cosine, p, choose(0.5 - late * late, -1.0 * c_out, c_out))
+        store(sine, p, choose(late, -1.0 * s_out, s_out))
