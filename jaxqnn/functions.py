@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +14,6 @@ from jax.sharding import Mesh
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.batches import check_whole
-from jaxqnn.engine.differentiable import differentiable
-from jaxqnn.engine.unrolled import unrolled
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.measure.observables import Observables
 from jaxqnn.measure.specification import (
@@ -27,8 +26,8 @@ from jaxqnn.measure.specification import (
 from jaxqnn.model import Model
 from jaxqnn.sharding.build import check_mesh, mesh_data
 from jaxqnn.sharding.function import mesh_function
+from jaxqnn.sweep.primitive import evolve
 
-Differentiation = Literal["adjoint", "autodiff"]
 Function = Callable[..., jax.Array]
 
 
@@ -56,7 +55,6 @@ def statevector(
     *,
     input_params: Sequence[Parameter] | None = None,
     weight_params: Sequence[Parameter] | None = None,
-    differentiation: Differentiation = "adjoint",
     mesh: Mesh | None = None,
 ) -> Function:
     """The final state of a circuit as a function of its parameters.
@@ -66,10 +64,6 @@ def statevector(
         input_params: Parameters that come as the function's first argument, any order.
         weight_params: Parameters that come as its second. With neither of the two, the function
             takes all parameters as one argument, in the order of ``circuit.parameters``.
-        differentiation: "adjoint" runs reverse mode (``grad``, ``vjp``, ``jacrev``) in the memory
-            of a few states, and refuses forward mode. "autodiff" lets JAX differentiate the layers,
-            in every mode and to any order (``jvp``, ``jacfwd``, ``hessian``), in memory that grows
-            with depth.
         mesh: Several devices. The axis named "batch" shares out the samples (the axis of the
             arguments before the last), the axis named "state" the amplitudes, by the most
             significant qubits; its size is a power of two. Results are global arrays. Reverse mode
@@ -95,7 +89,7 @@ def statevector(
         [0.7070000171661377, 0.0, 0.0, 0.7070000171661377]
     """
     model, split = _model(circuit, State(), input_params, weight_params)
-    amplitudes = _function(model, differentiation, mesh)
+    amplitudes = _function(model, mesh)
 
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         real, imaginary = jnp.moveaxis(amplitudes(inputs, weights), -2, 0)
@@ -110,7 +104,6 @@ def expectation(
     *,
     input_params: Sequence[Parameter] | None = None,
     weight_params: Sequence[Parameter] | None = None,
-    differentiation: Differentiation = "adjoint",
     mesh: Mesh | None = None,
 ) -> Function:
     """Expectation values <psi|O|psi> as a function of the circuit's parameters.
@@ -121,7 +114,6 @@ def expectation(
             circuit; None is Z on every qubit.
         input_params: See ``statevector``.
         weight_params: See ``statevector``.
-        differentiation: See ``statevector``.
         mesh: See ``statevector``.
 
     Returns:
@@ -148,7 +140,7 @@ def expectation(
         True
     """
     model, split = _model(circuit, Expectation(observables), input_params, weight_params)
-    return _signature(_function(model, differentiation, mesh), model, split, mesh)
+    return _signature(_function(model, mesh), model, split, mesh)
 
 
 def probabilities(
@@ -158,7 +150,6 @@ def probabilities(
     *,
     input_params: Sequence[Parameter] | None = None,
     weight_params: Sequence[Parameter] | None = None,
-    differentiation: Differentiation = "adjoint",
     mesh: Mesh | None = None,
 ) -> Function:
     """Probabilities of outcomes or classes as a function of the circuit's parameters.
@@ -171,7 +162,6 @@ def probabilities(
         output_shape: The result's shape, needed with ``interpret``.
         input_params: See ``statevector``.
         weight_params: See ``statevector``.
-        differentiation: See ``statevector``.
         mesh: See ``statevector``.
 
     Returns:
@@ -193,14 +183,12 @@ def probabilities(
     """
     specification = Probabilities(interpret, output_shape)
     model, split = _model(circuit, specification, input_params, weight_params)
-    return _signature(_function(model, differentiation, mesh), model, split, mesh)
+    return _signature(_function(model, mesh), model, split, mesh)
 
 
-def model_function(
-    model: Model, differentiation: Differentiation = "adjoint", mesh: Mesh | None = None
-) -> Function:
+def model_function(model: Model, mesh: Mesh | None = None) -> Function:
     """``f(inputs, weights)`` of a model, with leading axes that broadcast."""
-    return _signature(_function(model, differentiation, mesh), model, True, mesh)
+    return _signature(_function(model, mesh), model, True, mesh)
 
 
 def _model(
@@ -222,23 +210,17 @@ def _model(
     return Model(circuit, specification, inputs, weights), split
 
 
-def _function(model: Model, differentiation: Differentiation, mesh: Mesh | None) -> Function:
-    """``f(inputs (..., P), weights (..., W))`` -> (..., *output_shape), equal number of axes."""
+def _function(model: Model, mesh: Mesh | None) -> Function:
+    """``f(inputs (..., P), weights (..., W))`` -> (..., *output_shape)."""
     core: Function
     if mesh is not None:
-        if differentiation != "adjoint":
-            raise JaxQNNError(
-                f"differentiation={differentiation!r} runs on one device. Leave it or mesh out."
-            )
-        core = mesh_function(mesh_data(model, mesh), mesh)
-    elif differentiation == "autodiff":
-        core = unrolled(model.tables, model.measurement)
-    elif differentiation == "adjoint":
-        core = differentiable(model.tables, model.measurement)
+        on_mesh = mesh_function(mesh_data(model, mesh), mesh)
+
+        def core(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+            return on_mesh(*jax.vmap(model.padded_columns)(inputs, weights))
+
     else:
-        raise JaxQNNError(
-            f'differentiation must be "adjoint" or "autodiff", but is {differentiation!r}.'
-        )
+        core = jax.jit(partial(_outputs, model))
 
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         batch = jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
@@ -252,22 +234,23 @@ def _function(model: Model, differentiation: Differentiation, mesh: Mesh | None)
         ensemble = [i for i in range(axes) if weights.shape[i] > 1]
         samples = [i for i in range(axes) if weights.shape[i] == 1]
         members = math.prod(batch[i] for i in ensemble)
-        # Members may share their inputs, unless an atom of the samples depends on a weight too.
-        shared = model.atoms is None and all(inputs.shape[i] == 1 for i in ensemble)
-        kept = [1 if shared and i in ensemble else batch[i] for i in range(axes)]
-        inputs = jnp.broadcast_to(inputs, (*kept, inputs.shape[-1]))
+        inputs = jnp.broadcast_to(inputs, (*batch, inputs.shape[-1]))
         inputs = inputs.transpose(*ensemble, *samples, axes)
-        inputs = inputs.reshape(
-            1 if shared else members, math.prod(batch[i] for i in samples), inputs.shape[-1]
-        )
+        inputs = inputs.reshape(members, math.prod(batch[i] for i in samples), inputs.shape[-1])
         weights = weights.transpose(*ensemble, *samples, axes).reshape(members, -1)
-        inputs, weights = model.ensemble_columns(inputs, weights)
-        outputs = core(inputs[:, None], weights)[:, 0]
+        outputs = core(inputs, weights)
         outputs = outputs.reshape(*(batch[i] for i in (*ensemble, *samples)), *model.output_shape)
         order = [(*ensemble, *samples).index(i) for i in range(axes)]
         return outputs.transpose(*order, *range(axes, outputs.ndim))
 
     return function
+
+
+def _outputs(model: Model, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+    """Inputs (E, B, P) and weights (E, W) -> outputs (E, B, m)."""
+    states = evolve(model.arrays, *model.member_columns(inputs, weights))
+    outputs = model.measurement.outputs(states.reshape(-1, *states.shape[2:]))
+    return outputs.reshape(*states.shape[:2], -1)
 
 
 def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None) -> Function:

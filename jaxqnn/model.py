@@ -21,13 +21,8 @@ from jaxqnn.measure.specification import Specification
 from jaxqnn.memory import readable
 from jaxqnn.program.build import CircuitProgram, build
 from jaxqnn.program.program import Program
-from jaxqnn.program.tables import (
-    Tables,
-    column_order,
-    padded_inputs,
-    padded_weights,
-    tabulate,
-)
+from jaxqnn.program.tables import Tables, column_order
+from jaxqnn.sweep.arrays import ProgramArrays
 
 # Measurements are checked when the model is made, unless their tables are large.
 _TABULATED_AT_ONCE = 20
@@ -71,7 +66,7 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         # What is derived is made again: tables are large, and closures cannot be pickled.
-        derived = ("measurement", "tables", "padded_sizes", "atoms")
+        derived = ("measurement", "arrays", "atoms")
         return {key: value for key, value in vars(self).items() if key not in derived}
 
     @cached_property
@@ -148,15 +143,20 @@ class Model:
         return self.built.program
 
     @cached_property
-    def tables(self) -> Tables:
-        """The program as arrays."""
+    def arrays(self) -> ProgramArrays:
+        """The program as the sweeps read it."""
         check_width(self.program.num_qubits)
-        return tabulate(self.program)
+        return ProgramArrays(self.program)
 
-    @cached_property
+    @property
+    def tables(self) -> Tables:
+        """The program as XLA's sweeps read it."""
+        return self.arrays.tables
+
+    @property
     def padded_sizes(self) -> tuple[int, int]:
-        """Lengths the engine's inputs and weights have."""
-        return padded_inputs(self.program), padded_weights(self.program)
+        """Lengths that inputs and weights have beside the tables."""
+        return self.arrays.padded_sizes
 
     @cached_property
     def atoms(self) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None:
@@ -201,17 +201,9 @@ class Model:
             jnp.pad(weights, (0, num_weights - weights.shape[0])),
         )
 
-    def ensemble_columns(
-        self, inputs: jax.Array, weights: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """The same for an ensemble: inputs (E, B, P) or (1, B, P), weights (E, W)."""
-        if self.atoms is not None:
-            return jax.vmap(self.padded_columns)(inputs, weights)
-        num_inputs, num_weights = self.padded_sizes
-        return (
-            jnp.pad(inputs, ((0, 0), (0, 0), (0, num_inputs - inputs.shape[2]))),
-            jnp.pad(weights, ((0, 0), (0, num_weights - weights.shape[1]))),
-        )
+    def member_columns(self, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The columns of an ensemble: of inputs (E, B, P) and weights (E, W)."""
+        return (inputs, weights) if self.atoms is None else jax.vmap(self.columns)(inputs, weights)
 
 
 def check_width(num_qubits: int) -> None:

@@ -6,8 +6,6 @@ the price of a trace for each circuit and, in reverse mode, of every layer's sta
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
@@ -24,27 +22,13 @@ from jaxqnn.engine.layers import (
     rotate_trailing,
     turn,
 )
-from jaxqnn.engine.measurement import Measurement
 from jaxqnn.engine.target import Target
 from jaxqnn.program.tables import Tables, high_bits
 
 
-def unrolled(
-    tables: Tables, measurement: Measurement
-) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """The function (inputs (E', 1, B, P), weights (E, W)) -> outputs (E, 1, B, m)."""
-
-    def one(inputs: jax.Array, weights: jax.Array) -> jax.Array:
-        angles = evaluate(tables, inputs[0].T, weights)
-        return measurement.outputs(_evolve(tables, angles))[None]
-
-    @jax.jit
-    def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
-        if inputs.shape[0] == weights.shape[0]:
-            return jax.vmap(one)(inputs, weights)
-        return jax.vmap(one, in_axes=(None, 0))(inputs[0], weights)
-
-    return function
+def final_state(tables: Tables, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+    """The final states (B, 2, 2^n) of inputs (B, P) and weights (W,), in the tables' lengths."""
+    return _evolve(tables, evaluate(tables, inputs.T, weights))
 
 
 def _evolve(tables: Tables, angles: Angles) -> jax.Array:

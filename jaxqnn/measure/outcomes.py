@@ -141,16 +141,14 @@ class PauliSums(NamedTuple):
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
 
-        def add(c: jax.Array, total: jax.Array) -> jax.Array:
-            image = self._image(c, state)
-            return total.at[:, jnp.asarray(self.output)[c]].add(jnp.sum(state * image, axis=(1, 2)))
+        def add(total: jax.Array, c: jax.Array) -> tuple[jax.Array, None]:
+            each = jnp.sum(state * self._image(c, state), axis=(1, 2))
+            return total.at[:, jnp.asarray(self.output)[c]].add(each), None
 
-        return lax.fori_loop(
-            0,
-            self.shift.shape[0],
-            add,
-            jnp.zeros((state.shape[0], self.num_outputs), state.dtype),
-        )
+        # Derivatives make the images anew, where JAX would keep each of them.
+        chunks = jnp.arange(self.shift.shape[0])
+        total = jnp.zeros((state.shape[0], self.num_outputs), state.dtype)
+        return lax.scan(jax.checkpoint(add), total, chunks)[0]
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""

@@ -15,10 +15,9 @@ Function = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def mesh_function(data: Data, mesh: Mesh) -> Function:
-    """The function (inputs (E', 1, B, P), weights (E, W)) -> outputs (E, 1, B, ...).
+    """The function (inputs (E, B, P), weights (E, W)) -> outputs (E, B, ...).
 
-    As ``jaxqnn.engine.differentiable``, with the samples and the amplitudes on the mesh. Reverse
-    mode is the adjoint on the same devices; the final state stays on them in between.
+    The samples and the amplitudes are on the mesh. Reverse mode is the adjoint on the same devices; the final state stays on them in between.
     """
 
     @jax.custom_vjp
@@ -48,11 +47,8 @@ def mesh_function(data: Data, mesh: Mesh) -> Function:
         return one(inputs, weights)[:batch]
 
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
-        inputs, weights = inputs[:, 0], weights
         if weights.shape[0] == 1:
-            return padded(inputs[0], weights[0])[None, None]
-        if inputs.shape[0] == 1:
-            return jax.vmap(padded, in_axes=(None, 0))(inputs[0], weights)[:, None]
-        return jax.vmap(padded)(inputs, weights)[:, None]
+            return padded(inputs[0], weights[0])[None]
+        return jax.vmap(padded)(inputs, weights)
 
     return function

@@ -149,6 +149,9 @@ def reverse(
     clear(found.start, LANES * (bras + count) * steps.num_qubits)
     for l in range(steps.num_layers - 1, -1, -1):
         _rotate(steps, values, l, -1.0, work, now, every)
+        for t in range(2 * count):
+            along, to = slopes_at(steps, slopes, t // 2), state_at(steps, now, 2 + t)
+            add_rotations(steps, l, along.rotations, -1.0, state_at(steps, now, t % 2), to)
         turns = has_phases(steps, l)
         for o in range(bras + count):
             own = cotangents_at(steps, found, o)
@@ -164,13 +167,9 @@ def reverse(
                 note_phases(steps, l, labels, own.shared, own.sample)
         if turns:
             _turn(steps, values, l, -1.0, work, now, every)
-        for t in range(count):
-            along = slopes_at(steps, slopes, t)
-            for s in range(2):
-                state, to = state_at(steps, now, s), state_at(steps, now, 2 + 2 * t + s)
-                add_rotations(steps, l, along.rotations, -1.0, state, to)
-                if turns:
-                    add_phases(steps, l, along, -1.0, work.phases, state, to)
+            for t in range(2 * count):
+                along, to = slopes_at(steps, slopes, t // 2), state_at(steps, now, 2 + t)
+                add_phases(steps, l, along, -1.0, work.phases, state_at(steps, now, t % 2), to)
         if steps.moves[l]:
             _relabel(steps, l, 1, work, now, other, every)
             now, other = other, now

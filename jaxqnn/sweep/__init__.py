@@ -1,0 +1,1 @@
+"""Sweeps over a program's layers as one differentiable JAX primitive, and what lowers it."""

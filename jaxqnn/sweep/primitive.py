@@ -1,0 +1,397 @@
+"""The one thing here that is not plain JAX: evolving a state, and its derivatives.
+
+    evolve  (x, w) -> psi
+    push    J (dx, dw) -> dpsi               its derivative along directions of the columns
+    pull    J^T lambda -> (x', w')           the transpose of push
+    curve   (dJ)^T lambda -> (x', w')        the derivative of pull along a direction
+    bend    (dJ) (dx, dw) -> dpsi            the derivative of push along a direction
+
+The second derivative is symmetric: as a map from its direction, ``curve`` is its own transpose, and
+as a map from lambda its transpose is ``bend``.  That closes first and second derivatives in every
+nesting; beyond, ``curve`` and ``bend`` are written out in JAX's own operations.
+
+Shapes, with E weight vectors, B samples of each, T directions, and C classes of samples that have
+directions of w of their own (vmap over samples that share w):
+
+    x (E, B, P), w (E, W), psi (E, B, 2, 2^n), dpsi and lambda (E, T, B, 2, 2^n),
+    dx and x' (E, T, B, P), dw and w' (E, T, C, W)
+
+``curve`` takes lambda with T or 1.  A mapped axis becomes a part of E where w has it, of B and C
+where only x has, else of T, so that vmap to any depth is one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from jaxqnn.sweep import foreign, written_out, xla
+from jaxqnn.sweep.arrays import ProgramArrays
+
+Arrays = Sequence[Any]
+
+evolve_p = Primitive("jaxqnn_evolve")
+push_p = Primitive("jaxqnn_push")
+pull_p = Primitive("jaxqnn_pull")
+curve_p = Primitive("jaxqnn_curve")
+bend_p = Primitive("jaxqnn_bend")
+for _several in (pull_p, curve_p):
+    _several.multiple_results = True
+
+
+def evolve(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
+    """The final states of a program, in its final frame's labels.
+
+    Args:
+        program: The program.
+        x: (E, B, P), the columns of each sample.
+        w: (E, W), the shared columns; of the same dtype, float32 or float64.
+
+    Returns:
+        (E, B, 2, 2^n), real and imaginary parts.
+    """
+    state: jax.Array = evolve_p.bind(*_alike(x, w), program=program)
+    return state
+
+
+def _alike(*arrays: jax.Array) -> list[jax.Array]:
+    """Arrays that vary over the same axes of a ``shard_map``, as operands of a primitive must."""
+    axes = [getattr(jax.typeof(array), "vma", frozenset()) for array in arrays]
+    every = frozenset().union(*axes)
+    return [
+        jax.lax.pcast(array, tuple(every - own), to="varying") if every - own else array
+        for array, own in zip(arrays, axes, strict=True)
+    ]
+
+
+# Shapes
+
+
+def _like(aval: Any, shape: tuple[int, ...]) -> Any:
+    vma = getattr(aval, "vma", None)
+    return type(aval)(shape, aval.dtype, **({"vma": vma} if vma else {}))
+
+
+def _states(program: ProgramArrays, x: Any, *directions: int) -> Any:
+    members, batch = x.shape[:2]
+    return _like(x, (members, *directions, batch, 2, 1 << program.num_qubits))
+
+
+@evolve_p.def_abstract_eval
+def _(x: Any, w: Any, *, program: ProgramArrays) -> Any:
+    return _states(program, x)
+
+
+@push_p.def_abstract_eval
+def _(x: Any, w: Any, psi: Any, dx: Any, dw: Any, *, program: ProgramArrays) -> Any:
+    return _states(program, x, dx.shape[1])
+
+
+@pull_p.def_abstract_eval
+def _(x: Any, w: Any, psi: Any, bra: Any, *, program: ProgramArrays, classes: int) -> Any:
+    (members, batch, inputs), count = x.shape, bra.shape[1]
+    return [
+        _like(x, (members, count, batch, inputs)),
+        _like(x, (members, count, classes, w.shape[1])),
+    ]
+
+
+@curve_p.def_abstract_eval
+def _(x: Any, w: Any, psi: Any, bra: Any, dx: Any, dw: Any, *, program: ProgramArrays) -> Any:
+    return [_like(x, dx.shape), _like(x, dw.shape)]
+
+
+@bend_p.def_abstract_eval
+def _(
+    x: Any, w: Any, psi: Any, dx: Any, dw: Any, ex: Any, ew: Any, *, program: ProgramArrays
+) -> Any:
+    return _states(program, x, dx.shape[1])
+
+
+# Derivatives. ``psi`` is evolve(x, w) wherever it is an operand, so it has no tangent of its own.
+
+
+def _is_zero(*tangents: Any) -> bool:
+    return all(type(tangent) is ad.Zero for tangent in tangents)
+
+
+def _add(*terms: Any) -> Any:
+    """The sum of tuples of arrays."""
+    first, *others = terms
+    for other in others:
+        first = jax.tree.map(jnp.add, first, other)
+    return first
+
+
+def _evolve_jvp(primals: Arrays, tangents: Arrays, *, program: ProgramArrays) -> tuple[Any, Any]:
+    x, w = primals
+    psi = evolve_p.bind(x, w, program=program)
+    dx, dw = map(ad.instantiate_zeros, tangents)
+    dpsi = push_p.bind(x, w, psi, dx[:, None], dw[:, None, None], program=program)
+    return psi, dpsi[:, 0]
+
+
+def _directions(dx: Any, dw: Any, count: int, classes: int) -> tuple[jax.Array, jax.Array]:
+    """One direction of the columns, (E, B, P) and (E, W), as T of C classes."""
+    dx, dw = ad.instantiate_zeros(dx), ad.instantiate_zeros(dw)
+    return (
+        jnp.broadcast_to(dx[:, None], (dx.shape[0], count, *dx.shape[1:])),
+        jnp.broadcast_to(dw[:, None, None], (dw.shape[0], count, classes, dw.shape[1])),
+    )
+
+
+def _push_jvp(primals: Arrays, tangents: Arrays, *, program: ProgramArrays) -> tuple[Any, Any]:
+    x, w, psi, dx, dw = primals
+    ex, ew, _, ddx, ddw = tangents
+    terms = []
+    if not _is_zero(ex, ew):
+        along = _directions(ex, ew, dx.shape[1], dw.shape[2])
+        terms.append(bend_p.bind(x, w, psi, dx, dw, *along, program=program))
+    if not _is_zero(ddx, ddw):
+        ddx, ddw = map(ad.instantiate_zeros, (ddx, ddw))
+        terms.append(push_p.bind(x, w, psi, ddx, ddw, program=program))
+    found = push_p.bind(*primals, program=program)
+    return found, _add(*terms) if terms else ad.Zero.from_primal_value(found)
+
+
+def _pull_jvp(
+    primals: Arrays, tangents: Arrays, *, program: ProgramArrays, classes: int
+) -> tuple[Any, Any]:
+    x, w, psi, bra = primals
+    ex, ew, _, dbra = tangents
+    found = pull_p.bind(*primals, program=program, classes=classes)
+    terms = []
+    if not _is_zero(ex, ew):
+        along = _directions(ex, ew, bra.shape[1], classes)
+        terms.append(curve_p.bind(x, w, psi, bra, *along, program=program))
+    if not _is_zero(dbra):
+        dbra = ad.instantiate_zeros(dbra)
+        terms.append(pull_p.bind(x, w, psi, dbra, program=program, classes=classes))
+    return found, _add(*terms) if terms else [ad.Zero.from_primal_value(f) for f in found]
+
+
+def _third(
+    primitive: Primitive,
+    whole: Callable[..., Any],
+    primals: Arrays,
+    tangents: Arrays,
+    *,
+    program: ProgramArrays,
+) -> tuple[Any, Any]:
+    """The derivative of ``curve`` or ``bend``, which are linear in all but x and w."""
+    if not _is_zero(*tangents[:2]):
+        filled = [ad.instantiate_zeros(tangent) for tangent in tangents]
+        # The state follows from x and w.
+        kept = [i for i in range(len(primals)) if i != 2]
+        return jax.jvp(
+            partial(whole, program), [primals[i] for i in kept], [filled[i] for i in kept]
+        )
+    found = primitive.bind(*primals, program=program)
+    terms = []
+    # Linear in the bra and in a direction, or in each of two directions.
+    for factor in ((3,), (4, 5)) if primitive is curve_p else ((3, 4), (5, 6)):
+        if not _is_zero(*(tangents[i] for i in factor)):
+            operands = list(primals)
+            for i in factor:
+                operands[i] = ad.instantiate_zeros(tangents[i])
+            terms.append(primitive.bind(*operands, program=program))
+    return found, _add(*terms)
+
+
+ad.primitive_jvps[evolve_p] = _evolve_jvp
+ad.primitive_jvps[push_p] = _push_jvp
+ad.primitive_jvps[pull_p] = _pull_jvp
+ad.primitive_jvps[curve_p] = partial(_third, curve_p, written_out.curve)
+ad.primitive_jvps[bend_p] = partial(_third, bend_p, written_out.bend)
+
+
+# Transposes
+
+
+def _push_transpose(
+    cotangent: Any, x: Any, w: Any, psi: Any, dx: Any, dw: Any, *, program: ProgramArrays
+) -> list[Any]:
+    bra = ad.instantiate_zeros(cotangent)
+    classes = (dw.aval if ad.is_undefined_primal(dw) else dw).shape[2]
+    found = pull_p.bind(x, w, psi, bra, program=program, classes=classes)
+    return [None, None, None, *_wanted((dx, dw), found)]
+
+
+def _pull_transpose(
+    cotangents: Arrays,
+    x: Any,
+    w: Any,
+    psi: Any,
+    bra: Any,
+    *,
+    program: ProgramArrays,
+    classes: int,
+) -> list[Any]:
+    dx, dw = map(ad.instantiate_zeros, cotangents)
+    return [None, None, None, push_p.bind(x, w, psi, dx, dw, program=program)]
+
+
+def _curve_transpose(
+    cotangents: Arrays,
+    x: Any,
+    w: Any,
+    psi: Any,
+    bra: Any,
+    dx: Any,
+    dw: Any,
+    *,
+    program: ProgramArrays,
+) -> list[Any]:
+    ex, ew = map(ad.instantiate_zeros, cotangents)
+    if ad.is_undefined_primal(bra):
+        found = bend_p.bind(x, w, psi, dx, dw, ex, ew, program=program)
+        if bra.aval.shape[1] != found.shape[1]:
+            found = jnp.sum(found, axis=1, keepdims=True)
+        return [None, None, None, found, None, None]
+    found = curve_p.bind(x, w, psi, bra, ex, ew, program=program)
+    return [None, None, None, None, *_wanted((dx, dw), found)]
+
+
+def _bend_transpose(
+    cotangent: Any,
+    x: Any,
+    w: Any,
+    psi: Any,
+    dx: Any,
+    dw: Any,
+    ex: Any,
+    ew: Any,
+    *,
+    program: ProgramArrays,
+) -> list[Any]:
+    bra = ad.instantiate_zeros(cotangent)
+    if ad.is_undefined_primal(dx) or ad.is_undefined_primal(dw):
+        found = curve_p.bind(x, w, psi, bra, ex, ew, program=program)
+        return [None, None, None, *_wanted((dx, dw), found), None, None]
+    found = curve_p.bind(x, w, psi, bra, dx, dw, program=program)
+    return [None, None, None, None, None, *_wanted((ex, ew), found)]
+
+
+def _wanted(operands: Arrays, found: Arrays) -> list[Any]:
+    return [
+        cotangent if ad.is_undefined_primal(operand) else None
+        for operand, cotangent in zip(operands, found, strict=True)
+    ]
+
+
+ad.primitive_transposes[push_p] = _push_transpose
+ad.primitive_transposes[pull_p] = _pull_transpose
+ad.primitive_transposes[curve_p] = _curve_transpose
+ad.primitive_transposes[bend_p] = _bend_transpose
+
+
+# Batching. What an operand's axes are, by their letters: V is the one mapped over.
+
+_AXES = {
+    evolve_p: ("EBP", "EW"),
+    push_p: ("EBP", "EW", "EBS", "ETBP", "ETCW"),
+    pull_p: ("EBP", "EW", "EBS", "ETBS"),
+    curve_p: ("EBP", "EW", "EBS", "ELBS", "ETBP", "ETCW"),
+    bend_p: ("EBP", "EW", "EBS", "ETBP", "ETCW", "ETBP", "ETCW"),
+}
+_RESULTS = {
+    evolve_p: ("EBS",),
+    push_p: ("ETBS",),
+    pull_p: ("ETBP", "ETCW"),
+    curve_p: ("ETBP", "ETCW"),
+    bend_p: ("ETBS",),
+}
+
+
+def _batched(
+    primitive: Primitive, operands: Arrays, dims: Arrays, **params: Any
+) -> tuple[Any, Any]:
+    size = next(
+        o.shape[d] for o, d in zip(operands, dims, strict=True) if d is not None
+    )
+    mapped = [dim is not None for dim in dims]
+    # Where the mapped axis goes: members, samples and their classes, or directions (and bras).
+    into = "E" if mapped[1] else "BC" if mapped[0] or mapped[2] else "TL"
+    merged = []
+    for operand, dim, axes in zip(operands, dims, _AXES[primitive], strict=True):
+        if not any(letter in axes for letter in into):
+            # Nothing of it is mapped.
+            merged.append(operand)
+            continue
+        letter = next(letter for letter in into if letter in axes)
+        at = axes.index(letter)
+        if dim is None:
+            if letter == "L" and operand.shape[at] == 1:
+                merged.append(operand)  # one bra for all directions
+                continue
+            operand = jnp.broadcast_to(operand[None], (size, *operand.shape))
+            dim = 0
+        elif letter == "L" and operand.shape[at + (dim <= at)] == 1:
+            # Each bra has several directions.
+            operand = jnp.repeat(operand, _count(operands, dims, primitive), axis=at + (dim <= at))
+        operand = jnp.moveaxis(operand, dim, at)
+        merged.append(operand.reshape(*operand.shape[:at], -1, *operand.shape[at + 2 :]))
+    if into == "BC" and "classes" in params:
+        params["classes"] *= size
+    found = primitive.bind(*merged, **params)
+    several = primitive.multiple_results
+    results, out_dims = [], []
+    for result, axes in zip(found if several else [found], _RESULTS[primitive], strict=True):
+        letter = next(letter for letter in into if letter in axes)
+        at = axes.index(letter)
+        results.append(result.reshape(*result.shape[:at], size, -1, *result.shape[at + 1 :]))
+        out_dims.append(at)
+    return (results, out_dims) if several else (results[0], out_dims[0])
+
+
+def _count(operands: Arrays, dims: Arrays, primitive: Primitive) -> int:
+    """T, of the operand that has directions of x."""
+    i = _AXES[primitive].index("ETBP")
+    shape = list(operands[i].shape)
+    if dims[i] is not None:
+        del shape[dims[i]]
+    return int(shape[1])
+
+
+for _primitive in _AXES:
+    batching.primitive_batchers[_primitive] = partial(_batched, _primitive)
+
+
+# Lowering: XLA's form everywhere, and the compiled sweeps where they can run.
+
+
+def _on_cpu(
+    ctx: Any, *operands: Any, name: str, several: bool, program: ProgramArrays, **params: Any
+) -> Any:
+    form = partial(getattr(foreign if foreign.serves(ctx, name) else xla, name), program, **params)
+    return mlir.lower_fun(form, multiple_results=several)(ctx, *operands)
+
+
+def _anywhere(
+    ctx: Any, *operands: Any, name: str, several: bool, program: ProgramArrays, **params: Any
+) -> Any:
+    form = partial(getattr(xla, name), program, **params)
+    return mlir.lower_fun(form, multiple_results=several)(ctx, *operands)
+
+
+@lru_cache(maxsize=4096)
+def _alone(primitive: Primitive, params: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+    return jax.jit(partial(primitive.bind, **dict(params)))
+
+
+for _primitive in _AXES:
+    _name = _primitive.name.removeprefix("jaxqnn_")
+    _rules = {"name": _name, "several": _primitive.multiple_results}
+    mlir.register_lowering(_primitive, partial(_anywhere, **_rules))
+    mlir.register_lowering(_primitive, partial(_on_cpu, **_rules), platform="cpu")
+    _primitive.def_impl(
+        lambda *operands, _primitive=_primitive, **params: _alone(
+            _primitive, tuple(sorted(params.items()))
+        )(*operands)
+    )
