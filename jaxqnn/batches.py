@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from jaxqnn.memory import require, usable_bytes
+from jaxqnn.sweep.cpu.layout import LANES, lanes_are_labels
 
 Floats = NDArray[np.floating]
 
@@ -42,23 +43,10 @@ _ANGLES_EACH, _ANGLES_BESIDES = 4, 1
 # Numbers for each given amplitude's real or imaginary part: its terms, and their uses in reverse.
 _GIVEN = _States(5, 14, 8)
 
-# A compiled sweep keeps every sample's state and cotangents, and of the samples that it works on
-# the same again with the phases' angles, cosines and sines. Outputs are read by way of copies, a
-# cotangent is written by way of the measurement's slopes.
-_NATIVE_FORWARD, _NATIVE_BESIDES, _NATIVE_AT_WORK = 2.5, 1.5, 2.5
-
-# How many numbers a compiled sweep works on at once.
-LANES = 8
-
-
-def lanes_are_labels(num_qubits: int, batch: int, *, has_blocks: bool) -> bool:
-    """Whether a compiled sweep's lanes are labels of one sample, else they are samples.
-
-    Few samples leave lanes empty, and eight large states side by side leave the processor's cache.
-    Blocks act on the very bits of the labels that would be lanes.
-    """
-    return not has_blocks and num_qubits >= 6 and (batch <= LANES // 2 or num_qubits >= 16)
-
+# A compiled sweep keeps every sample's state and cotangents. Of the samples that it works on it has
+# the same twice, in double precision, and the phases' angles, cosines and sines; so many cotangents
+# at most at once. Outputs are read by way of copies.
+_NATIVE_FORWARD, _NATIVE_BESIDES, _NATIVE_AT_WORK, _NATIVE_TOGETHER = 2.5, 1.5, 3.5, 8
 
 @dataclass(frozen=True)
 class Footprint:
@@ -157,8 +145,9 @@ class NativeFootprint(Footprint):
 
     def peak_bytes(self, batch: int) -> int:
         """The peak for a batch computed at once."""
-        at_work = self._lanes(batch) * (self.num_cotangents + _NATIVE_AT_WORK)
-        return self.fixed_bytes + batch * self.sample_bytes + int(at_work * self.state_bytes)
+        states = 2 * min(self.num_cotangents, _NATIVE_TOGETHER) + _NATIVE_AT_WORK
+        at_work = self._lanes(batch) * states * (16 << self.num_qubits)
+        return self.fixed_bytes + batch * self.sample_bytes + int(at_work)
 
     def most_rows(self, usable: int) -> int:
         """See ``Footprint``."""
@@ -172,8 +161,7 @@ class NativeFootprint(Footprint):
 
     def _lanes(self, batch: int) -> int:
         """Samples that are at work at once."""
-        by_label = lanes_are_labels(self.num_qubits, batch, has_blocks=self.has_blocks)
-        return 1 if by_label else LANES
+        return 1 if lanes_are_labels(self.num_qubits, batch) else LANES
 
     def fitting(self, size: int, most: int) -> int:
         """See ``Footprint``; whole groups of lanes leave none empty."""

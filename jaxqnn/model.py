@@ -79,13 +79,13 @@ class Model:
         """m, the outputs of one sample, flattened."""
         return math.prod(self.output_shape)
 
-    def native_footprint(self, num_cotangents: int) -> NativeFootprint:
+    def native_footprint(self, num_cotangents: int, itemsize: int = 8) -> NativeFootprint:
         """The same as ``footprint`` for the compiled sweeps."""
         n = self.program.num_qubits
         return NativeFootprint(
             num_qubits=n,
             num_cotangents=num_cotangents,
-            itemsize=8,
+            itemsize=itemsize,
             fixed_bytes=self.specification.measurement_bytes(self.output_shape, n),
             num_angles=self._num_sample_angles,
             has_blocks=self.has_blocks,

@@ -1,78 +1,140 @@
-"""The compiled sweeps as a backend.
+"""The compiled sweeps as a backend: called from Python, with nothing to compile for a circuit.
 
 NaN and infinity pass through them as they do through XLA, without NumPy's warnings.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 import jax
 import numpy as np
 
 from jaxqnn.backends.atoms import Atoms
-from jaxqnn.backends.backend import Floats, Pull
+from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint
+from jaxqnn.measure.eager import Outcomes, outcomes_of
 from jaxqnn.model import Model
-from jaxqnn.native.kernels import Kernels
-from jaxqnn.program.tables import column_order
+from jaxqnn.sweep.cpu import job as words
+from jaxqnn.sweep.cpu.request import Sizes, room_numbers, run, template
 
 
 class CompiledBackend:
-    """See ``Backend``; in float64, on the CPU, without JAX but for angles that are no polynomials.
+    """See ``Backend``; on the CPU, without JAX but for angles that are no polynomials.
 
     Args:
-        model: The measured circuit; ``jaxqnn.native.can_run`` says which.
+        model: The measured circuit, with a measurement that ``jaxqnn.measure.eager`` knows.
+        precision: "double" or "single": of what is passed and returned.
     """
 
     keeps_states = True
 
-    def __init__(self, model: Model) -> None:
-        self._model, self._kernels = model, Kernels(model)
+    def __init__(self, model: Model, precision: Precision) -> None:
+        self._model, self._is_double = model, precision == "double"
         self._atoms = None if model.atoms is None else Atoms(model.columns)
-        columns = sum(len(part) for part in column_order(model.program))
+        self._head = tuple(model.arrays.words[:14].tolist())
+        self._program = model.arrays.words.ctypes.data
+        self._size = 1 << model.program.num_qubits
         self._footprints: dict[int, Footprint] = {}
+        columns = sum(model.arrays.column_counts)
+        self._by_push = model.measurement.num_outputs > columns
         self.num_cotangents = min(model.measurement.num_outputs, columns)
+
+    @cached_property
+    def _outcomes(self) -> Outcomes:
+        return outcomes_of(self._model.measurement, self._model.program.num_qubits)
 
     def footprint(self, num_cotangents: int) -> Footprint:
         """See ``Backend``."""
         if num_cotangents not in self._footprints:
-            self._footprints[num_cotangents] = self._model.native_footprint(num_cotangents)
+            itemsize = 8 if self._is_double else 4
+            found = self._model.native_footprint(num_cotangents, itemsize)
+            self._footprints[num_cotangents] = found
         return self._footprints[num_cotangents]
 
     def value(self, x: Floats, w: Floats) -> Floats:
         """See ``Backend``."""
         with np.errstate(all="ignore"):
-            return self._kernels.value(*self._columns(x, w))
+            return self._outcomes.outputs(self._evolved(*self._columns(x, w)))
 
     def jacobian(self, x: Floats, w: Floats, *, wrt_inputs: bool) -> tuple[Floats, Floats]:
         """See ``Backend``."""
         del wrt_inputs  # they cost next to nothing
         with np.errstate(all="ignore"):
-            found = self._kernels.jacobian(*self._columns(x, w))
+            columns = self._columns(x, w)
+            state = self._evolved(*columns)
+            if self._by_push:
+                found = self._pushed(*columns, state)
+            else:
+                of_x, of_w = self._pulled(*columns, state, self._outcomes.bras(state))
+                found = np.moveaxis(of_x, 0, 1), np.moveaxis(of_w, 0, 1)
         if self._atoms is None:
             return found
-        with jax.enable_x64(True):
+        with jax.enable_x64(self._is_double):
             by_inputs, by_weights = self._atoms.pull_each(x, w, *found)
             return np.asarray(by_inputs), np.asarray(by_weights)
 
     def linearized(self, x: Floats, w: Floats) -> tuple[Floats, Pull]:
         """See ``Backend``."""
         with np.errstate(all="ignore"):
-            outputs, pull_columns = self._kernels.linearized(*self._columns(x, w))
+            columns = self._columns(x, w)
+            state = self._evolved(*columns)
+            outputs = self._outcomes.outputs(state)
 
         def pull(cotangent: Floats) -> tuple[Floats, Floats]:
             with np.errstate(all="ignore"):
-                found = pull_columns(cotangent)
+                of_x, of_w = self._pulled(*columns, state, self._outcomes.pull(state, cotangent))
+                found = of_x[0], of_w[0].sum(axis=0)
             if self._atoms is None:
                 return found
-            with jax.enable_x64(True):
+            with jax.enable_x64(self._is_double):
                 of_inputs, of_weights = self._atoms.pull_sum(x, w, *found)
                 return np.asarray(of_inputs), np.asarray(of_weights)
 
         return outputs, pull
 
     def _columns(self, x: Floats, w: Floats) -> tuple[Floats, Floats]:
-        if self._atoms is None:
-            return x, w
-        with jax.enable_x64(True):
-            of_samples, shared = self._atoms.columns(x, w)
-            return np.asarray(of_samples), np.asarray(shared)
+        if self._atoms is not None:
+            with jax.enable_x64(self._is_double):
+                x, w = (np.asarray(part) for part in self._atoms.columns(x, w))
+        return np.ascontiguousarray(x), np.ascontiguousarray(w)
+
+    def _evolved(self, x: Floats, w: Floats) -> Floats:
+        """The final states, (B, 2, 2^n)."""
+        out = np.empty((x.shape[0], 2, self._size), x.dtype)
+        self._run(words.EVOLVE, x, w, {words.OUT: out})
+        return out
+
+    def _pulled(self, x: Floats, w: Floats, state: Floats, bras: Floats) -> tuple[Floats, Floats]:
+        """From bras (m, B, 2, 2^n): (m, B, P) and (m, B, W)."""
+        count, batch = bras.shape[:2]
+        of_x = np.empty((count, batch, x.shape[1]), x.dtype)
+        of_w = np.empty((count, batch, w.size), x.dtype)
+        arrays = {words.STATE: state, words.BRA: bras, words.OUT_X: of_x, words.OUT_W: of_w}
+        self._run(words.PULL, x, w, arrays, directions=count)
+        return of_x, of_w
+
+    def _pushed(self, x: Floats, w: Floats, state: Floats) -> tuple[Floats, Floats]:
+        """The Jacobian, by forward mode along every column."""
+        (batch, inputs), count = x.shape, x.shape[1] + w.size
+        unit = np.eye(count, dtype=x.dtype)
+        along_x = np.repeat(unit[:, None, :inputs], batch, axis=1)
+        along_w = np.ascontiguousarray(unit[:, inputs:])
+        out = np.empty((count, batch, 2, self._size), x.dtype)
+        arrays = {words.ALONG_X: along_x, words.ALONG_W: along_w, words.OUT: out}
+        self._run(words.PUSH, x, w, arrays, directions=count)
+        found = self._outcomes.push(state, out)
+        return found[..., :inputs], found[..., inputs:]
+
+    def _run(
+        self, operation: int, x: Floats, w: Floats, arrays: dict[int, Floats], **sizes: Any
+    ) -> None:
+        single = x.dtype == np.float32
+        job = template(operation, Sizes(1, x.shape[0], single=single, **sizes), self._head, 1).copy()
+        room = np.empty(room_numbers(job))
+        job[words.PROGRAM], job[words.ROOM] = self._program, room.ctypes.data
+        job[words.X], job[words.W] = x.ctypes.data, w.ctypes.data
+        for word, array in arrays.items():
+            job[word] = array.ctypes.data
+        run(job)
