@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles import CASES, Case, Floats, differences, mixed, observables, small, values
+from qiskit.circuit import Parameter, QuantumCircuit
 
 import jaxqnn
 
@@ -79,31 +81,6 @@ def test_jacobians_are_those_of_differences(name: str, kind: str) -> None:
     by_inputs, by_weights = jax.jacrev(function, argnums=(0, 1))(x, w)
     np.testing.assert_allclose(by_inputs, differences(lambda x: oracle(x, w), x), atol=1e-8)
     np.testing.assert_allclose(by_weights, differences(lambda w: oracle(x, w), w), atol=1e-8)
-
-
-@pytest.mark.parametrize("kind", ["state", "expectation", "probabilities"])
-def test_adjoint_and_autodiff_agree(kind: str) -> None:
-    case = small()
-    x, w = values(case, BATCH)
-    make: Callable[..., Any] = {
-        "state": jaxqnn.statevector,
-        "expectation": jaxqnn.expectation,
-        "probabilities": jaxqnn.probabilities,
-    }[kind]
-
-    def total(mode: str) -> Callable[..., jax.Array]:
-        function = make(case.circuit, **case.split, differentiation=mode)
-
-        def scalar(x: Any, w: Any) -> jax.Array:
-            found = function(x, w)
-            return jnp.sum(found.real * jnp.cos(jnp.arange(found.shape[-1])) + found.imag**3)
-
-        return scalar
-
-    values_and_gradients = [
-        jax.value_and_grad(total(mode), argnums=(0, 1))(x, w) for mode in ("adjoint", "autodiff")
-    ]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=ATOL), *values_and_gradients)
 
 
 def test_complex_cotangents_pull_back() -> None:
@@ -248,12 +225,11 @@ def test_a_map_is_the_native_batch() -> None:
     function = expectation(MIXED)
     one_by_one = jax.vmap(function, in_axes=(0, None))(X, W)
     np.testing.assert_allclose(one_by_one, function(X, W), atol=ATOL)
-    # No loop over samples: the mapped program holds no more loops than the batched one.
-    loops = [
-        str(jax.make_jaxpr(f)(X, W)).count("while[")
-        for f in (function, jax.vmap(function, in_axes=(0, None)))
-    ]
-    assert loops[0] == loops[1] > 0
+    # No loop over samples: the mapped program evolves once, as the batched one does.
+    for f in (function, jax.vmap(function, in_axes=(0, None))):
+        program = str(jax.make_jaxpr(f)(X, W))
+        assert program.count("jaxqnn_evolve[") == 1
+        assert "while[" not in program
 
 
 def test_maps_of_the_state_and_its_gradient() -> None:
@@ -305,52 +281,90 @@ def test_an_empty_batch_has_zero_gradients() -> None:
 # Forward mode and second order ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["jvp", "jacfwd", "jvp of vmap", "jvp of jit"])
-def test_forward_mode_is_refused_by_the_adjoint(name: str) -> None:
+@pytest.mark.parametrize("name", ["jvp", "jacfwd", "jvp of vmap", "jvp of jit", "linearize"])
+def test_forward_mode_is_a_product_with_the_jacobian(name: str) -> None:
     function = expectation(MIXED)
+    random = np.random.default_rng(10)
+    along = random.normal(size=X.shape), random.normal(size=W.shape)
+    by_inputs, by_weights = jax.jacrev(function, argnums=(0, 1))(X, W)
+    expected = np.tensordot(by_inputs, along[0], 2) + by_weights @ along[1]
     calls: dict[str, Callable[[], Any]] = {
-        "jvp": lambda: jax.jvp(function, (X, W), (X, W)),
-        "jacfwd": lambda: jax.jacfwd(function)(X, W),
-        "jvp of vmap": lambda: jax.jvp(jax.vmap(function, (0, None)), (X, W), (X, W)),
-        "jvp of jit": lambda: jax.jvp(jax.jit(function), (X, W), (X, W)),
+        "jvp": lambda: jax.jvp(function, (X, W), along)[1],
+        "jacfwd": lambda: (
+            np.tensordot(jax.jacfwd(function)(X, W), along[0], 2)
+            + jax.jacfwd(function, argnums=1)(X, W) @ along[1]
+        ),
+        "jvp of vmap": lambda: jax.jvp(jax.vmap(function, (0, None)), (X, W), along)[1],
+        "jvp of jit": lambda: jax.jvp(jax.jit(function), (X, W), along)[1],
+        "linearize": lambda: jax.linearize(function, X, W)[1](*along),
     }
-    with pytest.raises(TypeError, match="forward-mode"):
-        calls[name]()
+    np.testing.assert_allclose(calls[name](), expected, atol=ATOL)
 
 
-def test_reverse_over_reverse_is_refused_by_the_adjoint() -> None:
-    with pytest.raises(ValueError, match="reverse-mode"):
-        jax.jacrev(jax.grad(loss, argnums=1), argnums=1)(X, W)
+def test_a_third_derivative_is_right() -> None:
+    t = Parameter("t")
+    circuit = QuantumCircuit(1)
+    circuit.ry(t, 0)
+    mean = jaxqnn.expectation(circuit)  # <Z> = cos t
+
+    def cosine(t: Any) -> jax.Array:
+        return mean(t[None])[0]
+
+    modes = (jax.jacfwd, jax.jacrev)
+    for first, second, third in itertools.product(modes, repeat=3):
+        np.testing.assert_allclose(third(second(first(cosine)))(0.4), np.sin(0.4), atol=ATOL)
+    fourth = jax.grad(jax.grad(jax.grad(jax.grad(cosine))))
+    np.testing.assert_allclose(fourth(0.4), np.cos(0.4), atol=ATOL)
 
 
-def test_forward_mode_of_autodiff() -> None:
-    case = small()
-    x, w = values(case, BATCH)
-    tangents = np.random.default_rng(10).normal(size=x.shape), np.ones(w.shape)
-    outputs, found = jax.jvp(expectation(case, differentiation="autodiff"), (x, w), tangents)
-    adjoint = expectation(case)
-    by_inputs, by_weights = jax.jacrev(adjoint, argnums=(0, 1))(x, w)
-    np.testing.assert_allclose(outputs, adjoint(x, w), atol=ATOL)
-    expected = np.tensordot(by_inputs, tangents[0], 2) + by_weights @ tangents[1]
-    np.testing.assert_allclose(found, expected, atol=ATOL)
-    forward = jax.jacfwd(expectation(case, differentiation="autodiff"), argnums=1)(x, w)
-    np.testing.assert_allclose(forward, by_weights, atol=ATOL)
-
-
-def test_hessians_of_both_modes_are_those_of_differences() -> None:
+def test_penalties_on_second_derivatives_train() -> None:
+    """What physics-informed training does: by weights, of a second derivative by an input."""
     case = small()
     x, w = values(case)
-    every = np.concatenate([x, w])
+    function = jaxqnn.expectation(case.circuit, **case.split)
 
-    def scalar(mode: str) -> Callable[[Any], jax.Array]:
-        function = expectation(case, differentiation=mode)
-        return lambda p: jnp.sum(jnp.sin(function(p[:2], p[2:])))
+    def curvature(x: Any, w: Any) -> jax.Array:
+        return jnp.sum(jax.hessian(lambda x: function(x, w)[0])(x) ** 2)
 
-    expected = differences(jax.grad(scalar("adjoint")), every)
-    for mode in ("adjoint", "autodiff"):
-        found = jax.hessian(scalar(mode))(every)
-        np.testing.assert_allclose(found, expected, atol=1e-8)
-        np.testing.assert_allclose(found, found.T, atol=ATOL)
-    mapped = jax.vmap(jax.hessian(scalar("adjoint")))(np.stack([every, every + 1]))
-    np.testing.assert_allclose(mapped[0], expected, atol=1e-8)
-    np.testing.assert_allclose(mapped[1], jax.hessian(scalar("adjoint"))(every + 1), atol=ATOL)
+    found = jax.grad(curvature, argnums=1)(x, w)
+    expected = differences(lambda w: curvature(x, w), w)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+# Control flow, and other ways to run ------------------------------------------------------------
+
+
+def test_inside_control_flow() -> None:
+    gradient = jax.grad(loss, argnums=1)
+
+    def descend(w: Any) -> Any:
+        return jax.lax.fori_loop(0, 3, lambda _, w: w - 0.1 * gradient(X, w), w)
+
+    def either(w: Any) -> Any:
+        return jax.lax.cond(w[0] > 0, lambda w: loss(X, w), lambda w: 2 * loss(X, w), w)
+
+    expected = W
+    for _ in range(3):
+        expected = expected - 0.1 * gradient(X, expected)
+    np.testing.assert_allclose(jax.jit(descend)(W), expected, atol=ATOL)
+    factor = 1 if W[0] > 0 else 2
+    np.testing.assert_allclose(jax.grad(either)(W), factor * gradient(X, W), atol=ATOL)
+
+
+def test_compiled_ahead_of_time() -> None:
+    gradient = jax.jit(jax.grad(loss, argnums=1))
+    np.testing.assert_allclose(
+        gradient.lower(X, W).compile()(X, W), jax.grad(loss, argnums=1)(X, W), atol=ATOL
+    )
+
+
+def test_inside_shard_map() -> None:
+    mesh = jax.make_mesh((1,), ("batch",))
+    spec = jax.sharding.PartitionSpec
+    spread = jax.shard_map(
+        expectation(MIXED), mesh=mesh, in_specs=(spec("batch"), spec()), out_specs=spec("batch")
+    )
+    np.testing.assert_allclose(spread(X, W), expectation(MIXED)(X, W), atol=ATOL)
+    found = jax.grad(lambda w: jnp.sum(jnp.sin(spread(X, w))))(W)
+    expected = jax.grad(lambda w: jnp.sum(jnp.sin(expectation(MIXED)(X, w))))(W)
+    np.testing.assert_allclose(found, expected, atol=ATOL)

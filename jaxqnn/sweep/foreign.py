@@ -91,7 +91,8 @@ def pull(
     """See ``primitive``."""
     from jaxqnn.sweep.cpu.job import PULL
 
-    found = _call(PULL, program, x, [x, w, bra, psi], _columns(x, w, bra.shape[1]), directions=bra.shape[1])
+    count = bra.shape[1]
+    found = _call(PULL, program, x, [x, w, bra, psi], _columns(x, w, count), directions=count)
     return _summed(found, classes)
 
 
@@ -121,7 +122,8 @@ def _columns(x: jax.Array, w: jax.Array, count: int) -> list[tuple[int, ...]]:
 
 def _summed(found: list[jax.Array], classes: int) -> list[jax.Array]:
     of_x, of_w = found
-    apart = of_w.reshape(*of_w.shape[:2], classes, -1, of_w.shape[3])
+    members, count, batch, weights = of_w.shape
+    apart = of_w.reshape(members, count, classes, batch // classes, weights)
     return [of_x, jnp.sum(apart, axis=3)]
 
 

@@ -336,7 +336,8 @@ def _batched(
             # Each bra has several directions.
             operand = jnp.repeat(operand, _count(operands, dims, primitive), axis=at + (dim <= at))
         operand = jnp.moveaxis(operand, dim, at)
-        merged.append(operand.reshape(*operand.shape[:at], -1, *operand.shape[at + 2 :]))
+        shape = operand.shape
+        merged.append(operand.reshape(*shape[:at], shape[at] * shape[at + 1], *shape[at + 2 :]))
     if into == "BC" and "classes" in params:
         params["classes"] *= size
     found = primitive.bind(*merged, **params)
@@ -345,7 +346,8 @@ def _batched(
     for result, axes in zip(found if several else [found], _RESULTS[primitive], strict=True):
         letter = next(letter for letter in into if letter in axes)
         at = axes.index(letter)
-        results.append(result.reshape(*result.shape[:at], size, -1, *result.shape[at + 1 :]))
+        shape = result.shape
+        results.append(result.reshape(*shape[:at], size, shape[at] // size, *shape[at + 1 :]))
         out_dims.append(at)
     return (results, out_dims) if several else (results[0], out_dims[0])
 

@@ -6,7 +6,9 @@ in memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,8 +46,9 @@ def curve(
 
     count, classes = dw.shape[1:3]
     bra = jnp.broadcast_to(bra, (bra.shape[0], count, *bra.shape[2:]))
-    of_x, of_w = _over(one, (None, 0, 0, 0))(x, w, bra, dx, _each(dw, x.shape[1]))
-    apart = of_w.reshape(*of_w.shape[:2], classes, -1, of_w.shape[3])
+    of_x, of_w = _over(one, 3)(x, w, bra, dx, _each(dw, x.shape[1]))
+    members, _, batch, weights = of_w.shape
+    apart = of_w.reshape(members, count, classes, batch // classes, weights)
     return [of_x, jnp.sum(apart, axis=3)]
 
 
@@ -70,14 +73,14 @@ def bend(
         return found
 
     batch = x.shape[1]
-    return _over(one, (None, 0, 0, 0, 0))(x, w, dx, _each(dw, batch), ex, _each(ew, batch))
+    found: jax.Array = _over(one, 4)(x, w, dx, _each(dw, batch), ex, _each(ew, batch))
+    return found
 
 
-def _over(one, others):
-    """Maps over E, T and B: x has no T, and w neither T nor B."""
-    over_samples = jax.vmap(one, in_axes=(0, None, *(0 for _ in others[1:])))
-    over_directions = jax.vmap(over_samples, in_axes=(None, None, *(0 for _ in others[1:])))
-    return jax.vmap(over_directions)
+def _over(one: Callable[..., Any], others: int) -> Callable[..., Any]:
+    """Maps over E, T and B: x has no T, w neither T nor B, the others have all."""
+    over_samples = jax.vmap(one, in_axes=(0, None, *[0] * others))
+    return jax.vmap(jax.vmap(over_samples, in_axes=(None, None, *[0] * others)))
 
 
 def _each(dw: jax.Array, batch: int) -> jax.Array:

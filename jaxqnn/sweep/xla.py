@@ -152,14 +152,16 @@ def _in_classes(
     classes = dw.shape[1]
     if classes == 1:
         return one(x, w, dx, dw)
+    batch, inputs = x.shape
+    each, count = batch // classes, dx.shape[0]
     found = jax.vmap(one, in_axes=(0, None, 0, 0))(
-        x.reshape(classes, -1, x.shape[1]),
+        x.reshape(classes, each, inputs),
         w,
-        jnp.moveaxis(dx.reshape(dx.shape[0], classes, -1, dx.shape[2]), 1, 0),
+        jnp.moveaxis(dx.reshape(count, classes, each, inputs), 1, 0),
         jnp.moveaxis(dw, 1, 0)[:, :, None],
     )
     found = jnp.moveaxis(found, 0, 1)
-    return found.reshape(found.shape[0], -1, *found.shape[3:])
+    return found.reshape(count, batch, *found.shape[3:])
 
 
 def _padded(program: ProgramArrays, x: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -182,10 +184,12 @@ def _split(array: jax.Array, axis: int, classes: int) -> jax.Array:
     shape = array.shape
     apart = array.reshape(*shape[:axis], classes, shape[axis] // classes, *shape[axis + 1 :])
     moved = jnp.moveaxis(apart, axis, 1)
-    return moved.reshape(-1, *moved.shape[2:])
+    return moved.reshape(moved.shape[0] * classes, *moved.shape[2:])
 
 
 def _join(array: jax.Array, axis: int, classes: int) -> jax.Array:
     """The inverse of ``_split``."""
-    apart = jnp.moveaxis(array.reshape(-1, classes, *array.shape[1:]), 1, axis)
-    return apart.reshape(*apart.shape[:axis], -1, *apart.shape[axis + 2 :])
+    members = array.shape[0] // classes
+    apart = jnp.moveaxis(array.reshape(members, classes, *array.shape[1:]), 1, axis)
+    shape = apart.shape
+    return apart.reshape(*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :])
