@@ -119,7 +119,7 @@ def test_first_derivatives_of_expectations(name: str, batch: int, lowering: str)
     measured = observables(case.circuit.num_qubits)
     function = jaxqnn.expectation(case.circuit, measured, **case.split)
     found = [derivatives(case, measured, row, w) for row in x]
-    expected, slopes = np.array([f[0] for f in found]), np.array([f[1] for f in found])
+    expected, slopes = np.array([f[0] for f in found]), np.array([f[1].reshape(len(measured), -1) for f in found])
     of_inputs, of_weights = slopes[..., : x.shape[1]], slopes[..., x.shape[1] :]
     random = np.random.default_rng(1)
     along = random.normal(size=x.shape), random.normal(size=w.shape)

@@ -315,6 +315,8 @@ def _batched(
     size = next(
         o.shape[d] for o, d in zip(operands, dims, strict=True) if d is not None
     )
+    if size == 0:
+        return _of_nothing(primitive, operands, dims, **params)
     mapped = [dim is not None for dim in dims]
     # Where the mapped axis goes: members, samples and their classes, or directions (and bras).
     into = "E" if mapped[1] else "BC" if mapped[0] or mapped[2] else "TL"
@@ -350,6 +352,22 @@ def _batched(
         results.append(result.reshape(*shape[:at], size, shape[at] // size, *shape[at + 1 :]))
         out_dims.append(at)
     return (results, out_dims) if several else (results[0], out_dims[0])
+
+
+def _of_nothing(
+    primitive: Primitive, operands: Arrays, dims: Arrays, **params: Any
+) -> tuple[Any, Any]:
+    """The results of a mapped axis of length zero."""
+    shapes = [list(operand.shape) for operand in operands]
+    for shape, dim in zip(shapes, dims, strict=True):
+        if dim is not None:
+            del shape[dim]
+    one = jax.eval_shape(
+        partial(primitive.bind, **params),
+        *(jax.ShapeDtypeStruct(s, o.dtype) for s, o in zip(shapes, operands, strict=True)),
+    )
+    empty = jax.tree.map(lambda result: jnp.zeros((0, *result.shape), result.dtype), one)
+    return empty, jax.tree.map(lambda _: 0, one)
 
 
 def _count(operands: Arrays, dims: Arrays, primitive: Primitive) -> int:
