@@ -213,37 +213,46 @@ def _model(
 def _function(model: Model, mesh: Mesh | None) -> Function:
     """``f(inputs (..., P), weights (..., W))`` -> (..., *output_shape)."""
     core: Function
-    if mesh is not None:
+    if mesh is None:
+        core = partial(_outputs, model)
+    else:
         on_mesh = mesh_function(mesh_data(model, mesh), mesh)
 
         def core(inputs: jax.Array, weights: jax.Array) -> jax.Array:
             return on_mesh(*jax.vmap(model.padded_columns)(inputs, weights))
 
-    else:
-        core = jax.jit(partial(_outputs, model))
+    # Compiled as one, so that eager calls and their derivatives are one step of JAX each.
+    joined = jax.jit(partial(_over_batch, model, core))
 
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         batch = jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
-        axes = len(batch)
         if 0 in batch:
             return jnp.zeros((*batch, *model.output_shape), weights.dtype)
         _check_memory(model, batch, weights.dtype, mesh)
-        inputs = inputs.reshape(*[1] * (axes + 1 - inputs.ndim), *inputs.shape)
-        weights = weights.reshape(*[1] * (axes + 1 - weights.ndim), *weights.shape)
-        # Axes along which the weights differ are the ensemble, all others are samples.
-        ensemble = [i for i in range(axes) if weights.shape[i] > 1]
-        samples = [i for i in range(axes) if weights.shape[i] == 1]
-        members = math.prod(batch[i] for i in ensemble)
-        inputs = jnp.broadcast_to(inputs, (*batch, inputs.shape[-1]))
-        inputs = inputs.transpose(*ensemble, *samples, axes)
-        inputs = inputs.reshape(members, math.prod(batch[i] for i in samples), inputs.shape[-1])
-        weights = weights.transpose(*ensemble, *samples, axes).reshape(members, -1)
-        outputs = core(inputs, weights)
-        outputs = outputs.reshape(*(batch[i] for i in (*ensemble, *samples)), *model.output_shape)
-        order = [(*ensemble, *samples).index(i) for i in range(axes)]
-        return outputs.transpose(*order, *range(axes, outputs.ndim))
+        return joined(inputs, weights)
 
     return function
+
+
+def _over_batch(
+    model: Model, core: Function, inputs: jax.Array, weights: jax.Array
+) -> jax.Array:
+    """Leading axes that broadcast, as members and samples: those along which weights differ."""
+    batch = jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
+    axes = len(batch)
+    inputs = inputs.reshape(*[1] * (axes + 1 - inputs.ndim), *inputs.shape)
+    weights = weights.reshape(*[1] * (axes + 1 - weights.ndim), *weights.shape)
+    ensemble = [i for i in range(axes) if weights.shape[i] > 1]
+    samples = [i for i in range(axes) if weights.shape[i] == 1]
+    members = math.prod(batch[i] for i in ensemble)
+    inputs = jnp.broadcast_to(inputs, (*batch, inputs.shape[-1]))
+    inputs = inputs.transpose(*ensemble, *samples, axes)
+    inputs = inputs.reshape(members, math.prod(batch[i] for i in samples), inputs.shape[-1])
+    weights = weights.transpose(*ensemble, *samples, axes).reshape(members, weights.shape[-1])
+    outputs = core(inputs, weights)
+    outputs = outputs.reshape(*(batch[i] for i in (*ensemble, *samples)), *model.output_shape)
+    order = [(*ensemble, *samples).index(i) for i in range(axes)]
+    return outputs.transpose(*order, *range(axes, outputs.ndim))
 
 
 def _outputs(model: Model, inputs: jax.Array, weights: jax.Array) -> jax.Array:

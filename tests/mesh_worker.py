@@ -249,9 +249,6 @@ def refusals() -> dict[str, str]:
     found["small"] = message(lambda: jaxqnn.expectation(small, mesh=mesh(1, 8)))
     sampler = jaxqnn.SamplerQNN(circuit=small, weight_params=small.parameters, mesh=mesh(2, 1))
     assert message(lambda: sampler.backward(None, np.zeros(14))) == ""
-    found["autodiff"] = message(
-        lambda: jaxqnn.expectation(made, mesh=mesh(1, 8), differentiation="autodiff")
-    )
     return found
 
 

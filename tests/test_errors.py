@@ -135,11 +135,6 @@ CATALOGUE: dict[str, Entry] = {
         ValueError,
         ("Weight parameter", "'θ[0]'", "str"),
     ),
-    "an unknown differentiation": (
-        lambda: jaxqnn.expectation(BARE, differentiation="forward"),  # type: ignore[arg-type]
-        JaxQNNError,
-        ("differentiation", "'forward'"),
-    ),
     # Observables
     "an observable too wide": (
         expectation_of([Pauli("ZZ"), Pauli("ZZZ")]),

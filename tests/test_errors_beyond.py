@@ -157,11 +157,6 @@ CATALOGUE: dict[str, Entry] = {
         JaxQNNError,
         ("('x', 'y')", '"batch"', '"state"'),
     ),
-    "a mesh and forward mode": (
-        lambda: jaxqnn.expectation(ANSATZ, mesh=mesh("batch"), differentiation="autodiff"),
-        JaxQNNError,
-        ("differentiation='autodiff'", "mesh"),
-    ),
     "a mesh and a device": (
         lambda: estimator(mesh=mesh("batch"), device=jax.devices()[0]),
         JaxQNNError,

@@ -16,7 +16,7 @@ import pytest
 from numba import float64
 
 import jaxqnn
-from jaxqnn.native import cache, jit, sweeps
+from jaxqnn.sweep.cpu import cache, handler, jit
 
 OUTER = """
 from pathlib import Path
@@ -24,7 +24,7 @@ from numba import njit
 from numba.core import types
 from numba.core.ccallback import CFunc
 from inner import half
-from jaxqnn.native.cache import Sources
+from jaxqnn.sweep.cpu.cache import Sources
 
 @njit
 def whole(x):
@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_written_loses_nothing(folder: Path) -> None:
 
 
 def test_the_sweeps_are_kept() -> None:
-    assert isinstance(sweeps.evolve._cache, cache._Cache)  # type: ignore[attr-defined]
+    assert isinstance(handler.handle._cache, cache._Cache)
 
 
 def test_a_callback_is_compiled_when_it_is_asked_for() -> None:
@@ -195,7 +195,7 @@ def test_every_source_of_machine_code_is_registered() -> None:
     for path in registered:
         tree = ast.parse(path.read_text())
         imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        if "jaxqnn.native.jit" not in imported:
+        if "jaxqnn.sweep.cpu.jit" not in imported:
             continue
         for name in imported:
             if name and name.startswith("jaxqnn."):

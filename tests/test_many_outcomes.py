@@ -117,7 +117,7 @@ CASES: list[Callable[[], Case]] = [
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("kind", ["all", "some", "none twice"])
-def test_they_are_those_of_unrolled_layers(case: Callable[[], Case], kind: str) -> None:
+def test_they_are_those_of_reverse_mode(case: Callable[[], Case], kind: str) -> None:
     circuit, inputs, weights = case()
     size = 1 << circuit.num_qubits
     interpret, shape = {
@@ -137,9 +137,7 @@ def test_they_are_those_of_unrolled_layers(case: Callable[[], Case], kind: str) 
     x, w = rng.normal(size=(BATCH, len(inputs))), rng.normal(size=len(weights))
     by_inputs, by_weights = qnn.backward(x if inputs else None, w)
     with jax.enable_x64(True):
-        function = jaxqnn.probabilities(
-            circuit, interpret, shape, differentiation="autodiff", **keywords
-        )
+        function = jaxqnn.probabilities(circuit, interpret, shape, **keywords)
         expected = jax.vmap(jax.jacrev(function, argnums=(0, 1)), in_axes=(0, None))(x, w)
     if inputs:
         np.testing.assert_allclose(by_inputs, expected[0], atol=1e-12)

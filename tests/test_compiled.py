@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import jax
@@ -15,14 +16,14 @@ from qiskit.quantum_info import SparsePauliOp, Statevector, random_unitary
 from random_circuits import random_case
 
 import jaxqnn
-from jaxqnn import native
 from jaxqnn.backends import Precision, choose
 from jaxqnn.backends.compiled import CompiledBackend
 from jaxqnn.backends.xla import XlaBackend
-from jaxqnn.batches import LANES, NativeFootprint, lanes_are_labels, plan
+from jaxqnn.batches import NativeFootprint, plan
 from jaxqnn.measure import Expectation, Probabilities, Specification, State
+from jaxqnn.measure.eager import knows
 from jaxqnn.model import Model
-from jaxqnn.native.kernels import Kernels
+from jaxqnn.sweep.cpu.layout import LANES, lanes_are_labels
 
 ATOL = 1e-11
 
@@ -88,6 +89,12 @@ SPECIFICATIONS: dict[str, Callable[[int], Specification]] = {
 }
 
 
+def double(case: Case) -> CompiledBackend:
+    return CompiledBackend(
+        Model(case.circuit, Expectation(), case.inputs, case.weights), "double"
+    )
+
+
 def drawn(case: Case, batch: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(batch)
     return random.normal(size=(batch, len(case.inputs))), random.normal(size=len(case.weights))
@@ -111,8 +118,8 @@ def test_they_agree_with_xla(name: str, kind: str) -> None:
     model = Model(
         case.circuit, SPECIFICATIONS[kind](case.circuit.num_qubits), case.inputs, case.weights
     )
-    assert native.can_run(model)
-    compiled, xla = CompiledBackend(model), XlaBackend(model, "double", None, None)
+    assert knows(model.measurement, model.program.num_qubits)
+    compiled, xla = CompiledBackend(model, "double"), XlaBackend(model, "double", None, None)
     x, w = drawn(case, 17)
     value, (by_inputs, by_weights) = xla.value(x, w), xla.jacobian(x, w, wrt_inputs=True)
     cotangent = np.random.default_rng(0).normal(size=value.shape)
@@ -139,27 +146,26 @@ def test_they_agree_with_xla(name: str, kind: str) -> None:
 @pytest.mark.parametrize("batch", [1, 4, 5, 8, 9, 16])
 def test_every_batch_is_its_samples(batch: int) -> None:
     case = tutorial(6)
-    kernels = Kernels(Model(case.circuit, Expectation(), case.inputs, case.weights))
+    backend = double(case)
     x, w = drawn(case, batch)
-    by_inputs, by_weights = kernels.jacobian(x, w)
+    by_inputs, by_weights = backend.jacobian(x, w, wrt_inputs=True)
     for i in range(batch):
-        alone = kernels.jacobian(x[i : i + 1], w)
+        alone = backend.jacobian(x[i : i + 1], w, wrt_inputs=True)
         np.testing.assert_allclose(by_inputs[i], alone[0][0], atol=ATOL)
         np.testing.assert_allclose(by_weights[i], alone[1][0], atol=ATOL)
 
 
 def test_both_layouts_are_taken() -> None:
-    assert lanes_are_labels(6, 4, has_blocks=False)
-    assert lanes_are_labels(16, 64, has_blocks=False)
-    assert not lanes_are_labels(6, 5, has_blocks=False)
-    assert not lanes_are_labels(5, 1, has_blocks=False)
-    assert not lanes_are_labels(8, 1, has_blocks=True)
+    assert lanes_are_labels(6, 4)
+    assert lanes_are_labels(16, 64)
+    assert not lanes_are_labels(6, 5)
+    assert not lanes_are_labels(5, 1)
 
 
 @pytest.mark.parametrize("batch", [2, 11])
 def test_nan_and_infinity_stay_in_their_sample(batch: int) -> None:
     case = tutorial(6)
-    backend = CompiledBackend(Model(case.circuit, Expectation(), case.inputs, case.weights))
+    backend = double(case)
     x, w = drawn(case, batch)
     clean = backend.jacobian(x, w, wrt_inputs=True)
     x[0, 1], x[1, 2] = np.nan, np.inf
@@ -180,7 +186,7 @@ def test_large_angles_lose_only_their_own_digits(scale: float) -> None:
     circuit.h(range(6))
     model = Model(circuit, Probabilities(), tuple(x), ())
     values = scale * np.random.default_rng(1).normal(size=(3, 6))
-    found = CompiledBackend(model).value(values, np.zeros(0))
+    found = CompiledBackend(model, "double").value(values, np.zeros(0))
     expected = [Statevector(circuit.assign_parameters(row)).probabilities() for row in values]
     np.testing.assert_allclose(found, expected, atol=max(1e-12, 1e-15 * scale))
 
@@ -196,14 +202,12 @@ def test_they_are_chosen_where_they_can_run() -> None:
 
     assert chosen(Expectation()) is CompiledBackend
     assert chosen(Probabilities()) is CompiledBackend
-    assert chosen(Expectation(), "single") is XlaBackend
+    assert chosen(Expectation(), "single") is CompiledBackend
     assert chosen(State()) is XlaBackend
     mesh = Mesh(np.array(jax.devices()[:1]), ("batch",))
     assert chosen(Expectation(), mesh=mesh) is XlaBackend
-    wide = tutorial(21)
-    observable = SparsePauliOp("Z" * 21)
-    model = Model(wide.circuit, Expectation(observable), wide.inputs, wide.weights)
-    assert not native.can_run(model)
+    many = SparsePauliOp(["".join(p) for p in itertools.product("XYZ", repeat=3)])
+    assert chosen(Expectation(many)) is CompiledBackend
 
 
 def test_threads_share_a_batch() -> None:
@@ -220,6 +224,6 @@ def test_threads_share_a_batch() -> None:
         input_gradients=True,
     )
     x, w = drawn(case, 20)
-    kernels = Kernels(qnn._evaluator.model)
-    for found, expected in zip(qnn.backward(x, w), kernels.jacobian(x, w), strict=True):
+    backend = double(case)
+    for found, expected in zip(qnn.backward(x, w), backend.jacobian(x, w, wrt_inputs=True), strict=True):
         np.testing.assert_allclose(found, expected, atol=ATOL)
