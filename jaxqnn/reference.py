@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp, Statevector
+from qiskit_machine_learning.circuit.library.raw_feature_vector import ParameterizedInitialize
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 
 from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
@@ -61,9 +62,16 @@ def bind(
     values: Sequence[float] | FloatArray,
 ) -> QuantumCircuit:
     """The circuit with numbers in place of its parameters."""
-    return circuit.assign_parameters(
+    bound = circuit.assign_parameters(
         {parameter: float(value) for parameter, value in zip(parameters, values, strict=True)}
     )
+    for position, item in enumerate(bound.data):
+        if isinstance(item.operation, ParameterizedInitialize):
+            # QML would square these as they are, which may overflow or vanish.
+            numbers = np.array([complex(value) for value in item.operation.params])
+            scaled = ParameterizedInitialize((numbers / (np.max(np.abs(numbers)) or 1.0)).tolist())
+            bound.data[position] = item.replace(operation=scaled)
+    return bound
 
 
 def has_values(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import jax
@@ -159,7 +159,7 @@ def _without_numbers(text: str) -> tuple[str, tuple[float, ...]]:
 def _text(value: ParameterExpression, parameters: Sequence[Parameter]) -> str:
     """An expression with its parameters renamed p0, p1, ..., whatever they are called."""
     renamed = value.subs({p: _placeholder(i) for i, p in enumerate(parameters)})
-    return str(renamed) if _PRINTS_EVERY_DIGIT else _every_digit(renamed)
+    return str(renamed) if _prints_exactly() else _by_sympy(renamed)
 
 
 @lru_cache(maxsize=1024)
@@ -167,18 +167,23 @@ def _placeholder(index: int) -> Parameter:
     return Parameter(f"p{index}")
 
 
-_PRINTS_EVERY_DIGIT = repr(1 / 3) in str(Parameter("p") * (1 / 3))
+@cache
+def _prints_exactly() -> bool:
+    """Whether Qiskit's text can be trusted: 2.0 prints 15 digits, and 2.1 cancels too much."""
+    x, y = _placeholder(0), _placeholder(1)
+    return repr(1 / 3) in str(x * (1 / 3)) and "/" in str((y / x) / (x * y))
 
 
-def _every_digit(value: ParameterExpression) -> str:
-    """The same where Qiskit (2.0) prints 15 digits of a number."""
+def _by_sympy(value: ParameterExpression) -> str:
+    """The same for those versions; SymPy takes half a second to import and long to print."""
+    import sympy
     from sympy.printing.str import StrPrinter
 
     class Printer(StrPrinter):
         def _print_Float(self, number: Any) -> str:
             return repr(float(number))
 
-    return str(Printer().doprint(value.sympify()))
+    return str(Printer().doprint(sympy.sympify(value.sympify())))
 
 
 def _not_real(value: ParameterExpression, where: str) -> JaxQNNError:

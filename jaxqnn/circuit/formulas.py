@@ -8,6 +8,7 @@ one of two.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -87,6 +88,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?P<imaginary>i\b)?"
     r"|(?P<name>[A-Za-z]\w*)|(?P<operator>\*\*|[-+*/()]))"
 )
+_NUMBERS = {"I": 1j, "pi": math.pi, "E": math.e}
 _PLACE = re.compile(r"([pc])(\d+)")
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "negative": 3, "**": 4}
 
@@ -160,8 +162,8 @@ def _operand(token: re.Match[str]) -> Column | Constant | Number | None:
     name = token["name"]
     if place := _PLACE.fullmatch(name):
         return Column(int(place[2])) if place[1] == "p" else Constant(int(place[2]))
-    if name == "I":
-        return Number(1j)
+    if name in _NUMBERS:
+        return Number(_NUMBERS[name])
     if name not in FUNCTIONS:
         raise ValueError(f"{name!r} is no function that is known")
     return None

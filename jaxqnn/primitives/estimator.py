@@ -130,7 +130,7 @@ def _with_paulis(pub: Any) -> Any:
 
 def _paulis(observables: Any) -> Any:
     if isinstance(observables, Operator):
-        return SparsePauliOp.from_operator(observables)
+        return SparsePauliOp.from_operator(observables, atol=0.0, rtol=0.0)
     if isinstance(observables, list | tuple):
         return [_paulis(observable) for observable in observables]
     return observables
