@@ -26,8 +26,10 @@ FloatArray = NDArray[np.float64]
 _STEPS = (4e-3, 3e-4, 2e-5)
 _LEVELS = 4
 
-RANGES = ((-math.pi, math.pi), (0.05, 0.95))
-"""Where parameter values are drawn: all angles; else where roots, logarithms, arcs have a value."""
+RANGES = ((-4 * math.pi, 4 * math.pi), (-math.pi, math.pi), (0.05, 4 * math.pi), (0.05, 0.95))
+"""Where parameter values are drawn, the first where all expressions have a value: far beyond a turn
+either way, for kinks and branches away from the origin; within one; for roots and logarithms; for
+arcs."""
 
 
 @dataclass(frozen=True)
