@@ -179,16 +179,16 @@ class Evaluator:
             return task(rows, piece)
 
         joined = over_pieces(run, pieces)
-        if self.model.program.atoms:
-            _warn_of_singular_angles(x, w, joined)
         if self.model.program.amplitudes and any(np.any(np.isnan(part)) for part in joined):
             self._refuse_vectors_without_norm(x, w)
+        if self.model.program.atoms:
+            _warn_of_singular_angles(x, w, joined)
         return joined
 
     def _refuse_vectors_without_norm(self, x: Floats, w: Floats) -> None:
         """Amplitudes are divided by their norm: zeros have none, nor has what overflows.
 
-        Of what has no real value a warning has spoken; outputs are NaN there.
+        What has no real value is not meant: outputs are NaN there, with a warning.
         """
         if not (np.all(np.isfinite(x)) and np.all(np.isfinite(w))):
             return

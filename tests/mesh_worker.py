@@ -182,6 +182,30 @@ def amplitude_errors() -> dict[str, list[float]]:
     return found
 
 
+def exactness() -> dict[str, Any]:
+    """What is exact without a mesh is exact on it: constant Clifford gates, amplitudes of any size."""
+    made = QuantumCircuit(5)
+    made.h(0)
+    for q in range(4):
+        made.cx(q, q + 1)
+    made.s(2)
+    observables = [SparsePauliOp("ZIIII"), SparsePauliOp("ZZIII"), SparsePauliOp("XXXXY")]
+    where = mesh(1, 4)
+    x = ParameterVector("x", 8)
+    features = raw_feature_vector(8).assign_parameters(list(x))
+    given = QuantumCircuit(5)
+    given.compose(features, [0, 2, 4], inplace=True)
+    given.ry(0.3, 1)
+    given.cx(1, 3)
+    vector = jnp.linspace(-1, 2, 8)
+    norms = jaxqnn.expectation(given, SparsePauliOp("ZIZIX"), input_params=list(x), mesh=where)
+    return {
+        "means": jaxqnn.expectation(made, observables, mesh=where)(jnp.zeros(0)).tolist(),
+        "probabilities": jaxqnn.probabilities(made, mesh=where)(jnp.zeros(0)).tolist(),
+        "scaled": [norms(s * vector, jnp.zeros(0)).item() for s in (1.0, 1e200, 1e-200)],
+    }
+
+
 def ensemble_error() -> float:
     """Several weight vectors at once, through a vmap and as a leading axis, over a mesh."""
     made, x, w = circuit(8)
@@ -275,6 +299,7 @@ if __name__ == "__main__":
         "networks": network_errors,
         "outcomes": outcome_errors,
         "amplitudes": amplitude_errors,
+        "exactness": exactness,
         "ensemble": ensemble_error,
         "memory": lambda: memory(18),
         "state": state_of_a_mesh,

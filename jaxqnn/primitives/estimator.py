@@ -16,6 +16,7 @@ from qiskit.quantum_info import Operator, SparseObservable, SparsePauliOp
 
 from jaxqnn.primitives.requests import Requests
 from jaxqnn.primitives.rows import group_circuits
+from jaxqnn.primitives.terms import AllTerms
 
 
 class JaxEstimator(BaseEstimatorV2):
@@ -124,7 +125,7 @@ class JaxEstimator(BaseEstimatorV2):
 def _with_paulis(pub: Any) -> Any:
     """Return the PUB with dense operators written as Pauli sums, which a PUB must have."""
     if isinstance(pub, tuple | list) and len(pub) > 1:
-        return (pub[0], _paulis(pub[1]), *pub[2:])
+        return (pub[0], AllTerms.coerce(_paulis(pub[1])), *pub[2:])
     return pub
 
 
