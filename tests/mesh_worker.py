@@ -183,22 +183,23 @@ def amplitude_errors() -> dict[str, list[float]]:
 
 
 def exactness() -> dict[str, Any]:
-    """What is exact without a mesh is exact on it: constant Clifford gates, amplitudes of any size."""
-    made = QuantumCircuit(5)
+    """What is exact without a mesh is exact on it: Clifford gates, amplitudes of any size."""
+    made = QuantumCircuit(8)
     made.h(0)
-    for q in range(4):
+    for q in range(7):
         made.cx(q, q + 1)
     made.s(2)
-    observables = [SparsePauliOp("ZIIII"), SparsePauliOp("ZZIII"), SparsePauliOp("XXXXY")]
+    observables = [SparsePauliOp(p) for p in ("ZIIIIIII", "ZZIIIIII", "XXXXXXXY")]
     where = mesh(1, 4)
     x = ParameterVector("x", 8)
     features = raw_feature_vector(8).assign_parameters(list(x))
-    given = QuantumCircuit(5)
+    given = QuantumCircuit(8)
     given.compose(features, [0, 2, 4], inplace=True)
-    given.ry(0.3, 1)
-    given.cx(1, 3)
+    for q in (1, 3, 5, 6, 7):
+        given.ry(0.3 * q, q)
+        given.cx(q, q - 1)
     vector = jnp.linspace(-1, 2, 8)
-    norms = jaxqnn.expectation(given, SparsePauliOp("ZIZIX"), input_params=list(x), mesh=where)
+    norms = jaxqnn.expectation(given, SparsePauliOp("IIIZIZIX"), input_params=list(x), mesh=where)
     return {
         "means": jaxqnn.expectation(made, observables, mesh=where)(jnp.zeros(0)).tolist(),
         "probabilities": jaxqnn.probabilities(made, mesh=where)(jnp.zeros(0)).tolist(),
