@@ -196,7 +196,10 @@ def test_default_draws_reach_kinks_and_branches(expression: Any, mistaken: Any, 
         found.rx(p, 0)
         return found
 
-    keywords = {split: [p, q], "observables": [SparsePauliOp("X"), SparsePauliOp("Y")]}
+    keywords: dict[str, Any] = {
+        split: [p, q],
+        "observables": [SparsePauliOp("X"), SparsePauliOp("Y")],
+    }
     wrong = jaxqnn.EstimatorQNN(circuit=circuit(mistaken(p, q)), **keywords)
 
     class Mistaken(jaxqnn.EstimatorQNN):

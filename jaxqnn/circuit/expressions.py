@@ -201,9 +201,9 @@ def _is_nowhere_real(formula: Formula, arity: int, constants: Sequence[float]) -
     if not any(isinstance(step, Number) and isinstance(step.value, complex) for step in formula):
         return False
     for probe in _PROBES:
-        columns = [probe * (1 + i / 7) for i in range(arity)]
+        columns: list[complex] = [probe * (1 + i / 7) for i in range(arity)]
         try:
-            found = evaluate(formula, NUMBERS, columns, constants)
+            found: complex = evaluate(formula, NUMBERS, columns, list[complex](constants))
         except (ArithmeticError, ValueError):
             continue
         if abs(found.imag) <= 1e-9 * max(1.0, abs(found)):

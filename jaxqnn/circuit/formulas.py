@@ -20,13 +20,13 @@ Value = TypeVar("Value")
 class Column(NamedTuple):
     """Pushes a column."""
 
-    index: int
+    number: int
 
 
 class Constant(NamedTuple):
     """Pushes a constant."""
 
-    index: int
+    number: int
 
 
 class Number(NamedTuple):
@@ -176,10 +176,10 @@ def evaluate(
     stack: list[Value] = []
     for step in formula:
         match step:
-            case Column(index):
-                stack.append(columns[index])
-            case Constant(index):
-                stack.append(constants[index])
+            case Column(number):
+                stack.append(columns[number])
+            case Constant(number):
+                stack.append(constants[number])
             case Number(value):
                 stack.append(rules.number(value))
             case Unary(name):
