@@ -179,11 +179,38 @@ class Evaluator:
             return task(rows, piece)
 
         joined = over_pieces(run, pieces)
+        if self.model.program.amplitudes and any(np.any(np.isnan(part)) for part in joined):
+            self._refuse_vectors_without_norm(x, w)
         if self.model.program.atoms:
             _warn_of_singular_angles(x, w, joined)
-        if self.model.program.amplitudes:
-            _refuse_zero_vectors(x, w, joined)
         return joined
+
+    def _refuse_vectors_without_norm(self, x: Floats, w: Floats) -> None:
+        """Amplitudes are divided by their norm: zeros have none, nor has what overflows.
+
+        What has no real value is not meant: outputs are NaN there, with a warning.
+        """
+        if not (np.all(np.isfinite(x)) and np.all(np.isfinite(w))):
+            return
+        with jax.enable_x64(self.precision == "double"):
+            amplitudes = self.model.given_amplitudes(x, w)
+        for rows, fault in (
+            (
+                ~np.any(amplitudes, axis=1),
+                "all zero, so they cannot be normalised to a state. "
+                "Leave such samples out, or add a constant feature.",
+            ),
+            (
+                np.any(np.isinf(amplitudes), axis=1),
+                "products of parameters that overflow. "
+                "Scale the parameters: a state depends on their ratios alone.",
+            ),
+        ):
+            if np.any(rows):
+                which = f"of sample {np.flatnonzero(rows)[0]} " if x.shape[1] else ""
+                raise InvalidArgumentError(
+                    f"The amplitudes {which}the circuit starts from are {fault}"
+                )
 
     def plan(self, batch: int, num_cotangents: int | None = None, *, ask: bool = False) -> Plan:
         """How a batch will be computed, see ``batches``; nothing large is allocated for it.
@@ -251,16 +278,3 @@ def _warn_of_singular_angles(x: Floats, w: Floats, outputs: Sequence[Floats]) ->
                 stacklevel=5,
             )
             return
-
-
-def _refuse_zero_vectors(x: Floats, w: Floats, outputs: Sequence[Floats]) -> None:
-    """Amplitudes are divided by their norm, so a vector of zeros, and only it, gives NaN."""
-    if not (np.all(np.isfinite(x)) and np.all(np.isfinite(w))):
-        return
-    if any(np.any(np.isnan(part)) for part in outputs):
-        rows = np.flatnonzero(~np.any(x, axis=1))
-        which = f"of sample {rows[0]} " if rows.size else ""
-        raise InvalidArgumentError(
-            f"The amplitudes {which}the circuit starts from are all zero, so they cannot be "
-            "normalised to a state. Leave such samples out, or add a constant feature."
-        )

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.batches import Footprint, NativeFootprint
@@ -183,6 +184,32 @@ class Model:
             )
 
         return evaluate
+
+    def given_amplitudes(
+        self, inputs: NDArray[np.floating], weights: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """What the lowest bits start from, before it is normalised, (B, 2^(m+1))."""
+        of_samples, shared = self.columns(jnp.asarray(inputs), jnp.asarray(weights))
+        by_sample, by_batch = column_order(self.program)
+        columns: dict[int, NDArray[np.floating]] = dict(
+            zip(by_sample, np.asarray(of_samples).T, strict=True)
+        )
+        columns |= {
+            c: np.full(len(inputs), value)
+            for c, value in zip(by_batch, np.asarray(shared), strict=True)
+        }
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = [
+                sum(
+                    (
+                        inputs.dtype.type(factor) * math.prod(columns[i] for i in monomial)
+                        for monomial, factor in angle.terms.items()
+                    ),
+                    start=np.zeros(len(inputs), inputs.dtype),
+                )
+                for angle in self.program.amplitudes
+            ]
+        return np.stack(found, axis=1)
 
     def columns(self, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The engine's inputs (B, P') and weights (W',): the parameters, then atoms."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp, Statevector
+from qiskit_machine_learning.circuit.library.raw_feature_vector import ParameterizedInitialize
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 
 from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
@@ -25,8 +26,10 @@ FloatArray = NDArray[np.float64]
 _STEPS = (4e-3, 3e-4, 2e-5)
 _LEVELS = 4
 
-RANGES = ((-math.pi, math.pi), (0.05, 0.95))
-"""Where parameter values are drawn: all angles; else where roots, logarithms, arcs have a value."""
+RANGES = ((-4 * math.pi, 4 * math.pi), (-math.pi, math.pi), (0.05, 4 * math.pi), (0.05, 0.95))
+"""Where parameter values are drawn, the first where all expressions have a value: far beyond a turn
+either way, for kinks and branches away from the origin; within one; for roots and logarithms; for
+arcs."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,16 @@ def bind(
     values: Sequence[float] | FloatArray,
 ) -> QuantumCircuit:
     """The circuit with numbers in place of its parameters."""
-    return circuit.assign_parameters(
+    bound = circuit.assign_parameters(
         {parameter: float(value) for parameter, value in zip(parameters, values, strict=True)}
     )
+    for position, item in enumerate(bound.data):
+        if isinstance(item.operation, ParameterizedInitialize):
+            # QML would square these as they are, which may overflow or vanish.
+            numbers = np.array([complex(value) for value in item.operation.params])
+            scaled = ParameterizedInitialize((numbers / (np.max(np.abs(numbers)) or 1.0)).tolist())
+            bound.data[position] = item.replace(operation=scaled)
+    return bound
 
 
 def has_values(

@@ -22,6 +22,7 @@ class Difference:
         qml: QML's value; `None` where QML cannot compute it.
         reference: The value from Qiskit's `Statevector`; `None` where there is none.
         wrong: The side that the third opinion contradicts.
+        draw: Which of the weight vectors `verify` drew, the first of which is the batch's.
     """
 
     quantity: Quantity
@@ -32,10 +33,13 @@ class Difference:
     qml: float | None
     reference: float | None
     wrong: Side
+    draw: int = 0
 
     def __str__(self) -> str:
         """One line: where, the three values, and who is wrong."""
         place = f"{self.quantity}, sample {_index(self.sample)}, output {_index(self.output)}"
+        if self.draw:
+            place = f"further weights {self.draw}, {place}"
         if self.parameter is not None:
             place += f", parameter {self.parameter}"
         verdict = {

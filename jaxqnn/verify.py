@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,10 +48,11 @@ def verify(
 
     Args:
         qnn: A network of exact values, from `jaxqnn` or a subclass.
-        input_data: Inputs, shape `(..., num_inputs)`. Drawn uniformly from (-pi, pi) if omitted,
-            or from (0.05, 0.95) if the circuit's expressions have no value there.
-        weights: Weights, shape `(num_weights,)`. Drawn in the same way if omitted.
-        samples: Number of inputs to draw.
+        input_data: Inputs, shape `(..., num_inputs)`. Drawn uniformly from (-4 pi, 4 pi) if
+            omitted, or from a narrower range if the circuit's expressions have no value there.
+        weights: Weights, shape `(num_weights,)`. If omitted, drawn in the same way: one vector for
+            the whole batch, then further ones, each with the first input.
+        samples: Number of inputs, and of weight vectors, to draw.
         seed: Seed of what is drawn.
         atol: Largest absolute difference that counts as equal. A network of single precision needs
             about 1e-4.
@@ -79,7 +82,14 @@ def verify(
     _check_exact(qnn)
     if samples < 1:
         raise JaxQNNError(f"samples must be at least 1, not {samples}.")
-    return _Comparison(qnn, *_data(qnn, input_data, weights, samples, seed), atol).report()
+    inputs, drawn = _data(qnn, input_data, weights, samples, seed)
+    if drawn is None:
+        return _Comparison(qnn, inputs, None, atol).report()
+    first = None if inputs is None else inputs.reshape(-1, qnn.num_inputs)[:1]
+    return _merged(
+        _Comparison(qnn, inputs if i == 0 else first, vector, atol).report()
+        for i, vector in enumerate(drawn)
+    )
 
 
 class _Comparison:
@@ -277,6 +287,25 @@ class _Comparison:
         )
 
 
+def _merged(reports: Iterable[VerifyReport]) -> VerifyReport:
+    """One report of a batch and of further draws of its weights."""
+    first, *others = reports
+    errors = [report.max_error for report in (first, *others) if report.compared]
+    return replace(
+        first,
+        passed=first.passed and all(report.passed for report in others),
+        max_error=float(np.max(errors)) if errors else math.nan,
+        compared=sum(report.compared for report in (first, *others)),
+        differences=first.differences
+        + tuple(
+            replace(difference, draw=draw)
+            for draw, report in enumerate(others, start=1)
+            for difference in report.differences
+        ),
+        notes=tuple(dict.fromkeys(note for report in (first, *others) for note in report.notes)),
+    )
+
+
 def qml_twin(qnn: EstimatorQNN | SamplerQNN) -> EstimatorQNN | SamplerQNN:
     """QML's own network of the same circuit, with its exact primitive and parameter shift."""
     common = {
@@ -313,21 +342,22 @@ def _data(
     samples: int,
     seed: int,
 ) -> tuple[FloatArray | None, FloatArray | None]:
-    """The data given, what is missing drawn."""
+    """The data given, what is missing drawn; weights as rows, the first that of all inputs."""
     rng = np.random.default_rng(seed)
     unit_inputs = rng.uniform(size=(samples, qnn.num_inputs))
-    unit_weights = rng.uniform(size=qnn.num_weights)
+    unit_weights = rng.uniform(size=(samples, qnn.num_weights))
     for low, high in RANGES:
         inputs, chosen = low + (high - low) * unit_inputs, low + (high - low) * unit_weights
         if input_data is not None:
             inputs = np.asarray(input_data, dtype=float)
             inputs = inputs.reshape(1) if inputs.ndim == 0 else inputs
         if weights is not None:
-            chosen = np.asarray(weights, dtype=float).reshape(-1)
+            chosen = np.asarray(weights, dtype=float).reshape(1, -1)
         _check_widths(qnn, inputs, chosen)
         parameters = (*(qnn.input_params or ()), *(qnn.weight_params or ()))
         rows = inputs.reshape(-1, qnn.num_inputs) if qnn.num_inputs else np.empty((1, 0))
-        if all(has_values(qnn.circuit, parameters, [*row, *chosen]) for row in rows):
+        points = [[*row, *chosen[0]] for row in rows] + [[*rows[0], *more] for more in chosen[1:]]
+        if all(has_values(qnn.circuit, parameters, point) for point in points):
             break
     return (inputs if qnn.num_inputs else None, chosen if qnn.num_weights else None)
 
@@ -338,10 +368,10 @@ def _check_widths(qnn: EstimatorQNN | SamplerQNN, inputs: FloatArray, weights: F
             f"input_data has shape {inputs.shape}, but the network has {qnn.num_inputs} inputs. "
             "Make the last axis that long."
         )
-    if weights.size != qnn.num_weights:
+    if weights.shape[-1] != qnn.num_weights:
         raise JaxQNNError(
-            f"weights has {weights.size} entries, but the network has {qnn.num_weights} weights. "
-            "Pass them all."
+            f"weights has {weights.shape[-1]} entries, but the network has {qnn.num_weights} "
+            "weights. Pass them all."
         )
 
 

@@ -182,6 +182,31 @@ def amplitude_errors() -> dict[str, list[float]]:
     return found
 
 
+def exactness() -> dict[str, Any]:
+    """What is exact without a mesh is exact on it: Clifford gates, amplitudes of any size."""
+    made = QuantumCircuit(8)
+    made.h(0)
+    for q in range(7):
+        made.cx(q, q + 1)
+    made.s(2)
+    observables = [SparsePauliOp(p) for p in ("ZIIIIIII", "ZZIIIIII", "XXXXXXXY")]
+    where = mesh(1, 4)
+    x = ParameterVector("x", 8)
+    features = raw_feature_vector(8).assign_parameters(list(x))
+    given = QuantumCircuit(8)
+    given.compose(features, [0, 2, 4], inplace=True)
+    for q in (1, 3, 5, 6, 7):
+        given.ry(0.3 * q, q)
+        given.cx(q, q - 1)
+    vector = jnp.linspace(-1, 2, 8)
+    norms = jaxqnn.expectation(given, SparsePauliOp("IIIZIZIX"), input_params=list(x), mesh=where)
+    return {
+        "means": jaxqnn.expectation(made, observables, mesh=where)(jnp.zeros(0)).tolist(),
+        "probabilities": jaxqnn.probabilities(made, mesh=where)(jnp.zeros(0)).tolist(),
+        "scaled": [norms(s * vector, jnp.zeros(0)).item() for s in (1.0, 1e200, 1e-200)],
+    }
+
+
 def ensemble_error() -> float:
     """Several weight vectors at once, through a vmap and as a leading axis, over a mesh."""
     made, x, w = circuit(8)
@@ -272,6 +297,7 @@ if __name__ == "__main__":
         "networks": network_errors,
         "outcomes": outcome_errors,
         "amplitudes": amplitude_errors,
+        "exactness": exactness,
         "ensemble": ensemble_error,
         "memory": lambda: memory(18),
         "state": state_of_a_mesh,

@@ -56,7 +56,9 @@ STANDARD = {
 
 Draw = Callable[[], Any]
 
-# Of two parameters and a number, each smooth where |a|, |b| < 2: every operation there is.
+# Of two parameters and a number, with a value where |a|, |b| < REACH: every operation there is, and
+# kinks and branches near the origin and far from it.
+REACH = 12.0
 EXPRESSIONS: list[Callable[[Any, Any, float], Any]] = [
     lambda a, b, c: c,
     lambda a, b, c: a,
@@ -67,17 +69,27 @@ EXPRESSIONS: list[Callable[[Any, Any, float], Any]] = [
     lambda a, b, c: (a - b / 2) ** 2,
     lambda a, b, c: (c * a).sin() + b,
     lambda a, b, c: (2 * a).cos() * (c * b),
-    lambda a, b, c: (a / 3).tan(),
-    lambda a, b, c: (a / 3).arcsin() - (b / 3).arccos(),
+    lambda a, b, c: (a / 9).tan(),
+    lambda a, b, c: (a / 13).arcsin() - (b / 13).arccos(),
     lambda a, b, c: (c * a - b).arctan(),
-    lambda a, b, c: (a / 2).exp() * c,
-    lambda a, b, c: (a + 3).log() + b**3 / 8,
+    lambda a, b, c: (a / 4).exp() * c,
+    lambda a, b, c: (a + 13).log() + b**3 / 80,
     lambda a, b, c: abs(a) * b - abs(b - 2.5),
     lambda a, b, c: a.sign() * b + c,
-    lambda a, b, c: (a + 3) ** 0.5 - 2**b,
-    lambda a, b, c: (a + 3) ** (b / 2),
-    lambda a, b, c: b / (a + 3) - 1 / (2.5 - b),
+    lambda a, b, c: (a + 13) ** 0.5 - 2 ** (b / 4),
+    lambda a, b, c: (a + 13) ** (b / 8),
+    lambda a, b, c: b / (a + 13) - 1 / (13.5 - b),
     lambda a, b, c: a.conjugate() - c,
+    lambda a, b, c: abs(a - 3) + c * abs(b + 5),
+    lambda a, b, c: (a - 3).sign() * abs(a - b),
+    lambda a, b, c: (a - 3 + abs(a - 3)) / 2 - (a.sign() + 1) * b / 2,
+    lambda a, b, c: ((a - 3) ** 2) ** 0.5 * c,
+    lambda a, b, c: (a + c).sin().arcsin() + b.tan().arctan(),
+    lambda a, b, c: (b + 2).cos().arccos() - c,
+    lambda a, b, c: abs(a * b - 50) / 4,
+    lambda a, b, c: abs((3.1 - a) * (2.2 - b)) / 4,
+    lambda a, b, c: abs((a + c).log()) + ((b - 3) ** 0.5) ** 2,
+    lambda a, b, c: abs(abs(abs(a) - 4) - 2) * c,
 ]
 
 

@@ -17,7 +17,7 @@ from qiskit.circuit import AnnotatedOperation, ControlledGate, PowerModifier, Qu
 from qiskit.circuit.library import HamiltonianGate, PauliEvolutionGate, UnitaryGate
 from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
 from qiskit_aer import AerSimulator
-from random_circuits import random_case, transpiled, with_measurements
+from random_circuits import REACH, random_case, transpiled, with_measurements
 
 import jaxqnn
 from jaxqnn.evaluator import Evaluator
@@ -35,20 +35,21 @@ OBSERVABLES = [
 ]
 
 
-def _points(seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _points(seed: int, reach: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng([seed, 1])
-    return random.uniform(-2, 2, (2, 2)), random.uniform(-2, 2, 3)
+    return random.uniform(-reach, reach, (2, 2)), random.uniform(-reach, reach, 3)
 
 
 def _check_states(case: Case, seed: int) -> None:
     """The layer form, run by the plain interpreter: no compilation, so many circuits."""
-    inputs, weights = _points(seed)
     built = build(case.circuit, case.inputs, case.weights)
     check(built.program)
-    expected = case.states(inputs, weights)
-    found = [on_circuit(built, values) for values in joined(inputs, weights)]
-    error = np.abs(found - expected).max()
-    assert error < 1e-10, f"random_case({seed}) is off by {error:.1e}"
+    for reach in (REACH, 2.0):
+        inputs, weights = _points(seed, reach)
+        expected = case.states(inputs, weights)
+        found = [on_circuit(built, values) for values in joined(inputs, weights)]
+        error = np.abs(found - expected).max()
+        assert error < 1e-10, f"random_case({seed}) is off by {error:.1e} within {reach}"
     if seed % 3 == 0:
         aers = _aer(_bound(case, inputs[0], weights))
         if case.circuit.count_ops().keys() & {"initialize", "ParameterizedInitialize"}:
@@ -102,9 +103,23 @@ def _needs_matrix(gate: Any) -> bool:
 
 
 def _check_derivatives(case: Case, seed: int) -> None:
-    """Values and Jacobians of the engine."""
-    inputs, weights = _points(seed)
+    """Values and Jacobians of the engine, at points that ``_check_states`` sees as states."""
     evaluator = Evaluator(case.circuit, Expectation(OBSERVABLES), case.inputs, case.weights)
+    for reach in (REACH, 2.0):
+        by_weights = _check_slopes(case, seed, evaluator, reach)
+    if seed % 3 == 0:
+        inputs, weights = _points(seed)
+
+        def of_weights(w: np.ndarray) -> np.ndarray:
+            return case.expectations(OBSERVABLES, inputs, w)
+
+        # Central differences of a function with derivatives of up to some hundred.
+        error = np.abs(by_weights - differences(of_weights, weights)).max()
+        assert error < 1e-6, f"random_case({seed}): differences are off by {error:.1e}"
+
+
+def _check_slopes(case: Case, seed: int, evaluator: Evaluator, reach: float) -> np.ndarray:
+    inputs, weights = _points(seed, reach)
     value = evaluator.value(inputs, weights)
     error = np.abs(value - case.expectations(OBSERVABLES, inputs, weights)).max()
     assert error < 1e-10, f"random_case({seed}): values are off by {error:.1e}"
@@ -118,19 +133,12 @@ def _check_derivatives(case: Case, seed: int) -> None:
         assert error < 1e-10, f"random_case({seed}): values are off by {error:.1e}"
         error = np.abs(slope - exact).max()
         assert error < 1e-8, f"random_case({seed}): derivatives are off by {error:.1e}"
-    if seed % 3 == 0:
-
-        def of_weights(w: np.ndarray) -> np.ndarray:
-            return case.expectations(OBSERVABLES, inputs, w)
-
-        # Central differences of a function with derivatives of up to some hundred.
-        error = np.abs(by_weights - differences(of_weights, weights)).max()
-        assert error < 1e-6, f"random_case({seed}): differences are off by {error:.1e}"
+    return by_weights
 
 
 def _check_outcomes(case: Case, seed: int) -> None:
     """Registers of any name, number and order, and qubits measured in any order."""
-    inputs, weights = _points(seed)
+    inputs, weights = _points(seed, REACH)
     measured, qubit_of = with_measurements(case.circuit, seed)
     size = 1 << measured.num_clbits
     network = jaxqnn.SamplerQNN(
@@ -149,7 +157,7 @@ def _check_outcomes(case: Case, seed: int) -> None:
 
 def _check_transpiled(case: Case, seed: int) -> None:
     """Observables and default outcomes follow a transpiler's layout."""
-    inputs, weights = _points(seed)
+    inputs, weights = _points(seed, REACH)
     isa = transpiled(case.circuit, seed)
     expected = case.expectations(OBSERVABLES, inputs, weights)
     laid_out = [observable.apply_layout(isa.layout) for observable in OBSERVABLES]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from oracles import differences
+from oracles import Case, differences
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
+from qiskit.quantum_info import SparsePauliOp
 
 import jaxqnn
 from jaxqnn.circuit.angles import Angle
@@ -28,7 +31,8 @@ POLYNOMIALS: dict[str, Any] = {
     "product": 2 * (math.pi - X) * (math.pi - Y),
     "square": (X - 1) ** 2 - X * Y,
     "imaginary twice": (1j * X) * (2j * Y),
-    "imaginary parts that cancel": (1j * X).exp() * (-1j * X).exp() + Y,
+    "powers of sums": (X + 2) ** 1 * (Y - 1) ** 1 - (X * Y) ** 0,
+    "a monomial times a sum": 3 * X * (X - Y + 2) / 4,
 }
 OTHERS: dict[str, Any] = {
     "sine": 0.1234567890123456789 * X.sin(),
@@ -48,6 +52,9 @@ OTHERS: dict[str, Any] = {
     "numbers": 0.5 * X.sin() + 1.5 * Y.cos() - 0.25,
     "conjugate": X.conjugate().sin(),
     "modulus of an imaginary number": abs(1j * X) * Y,
+    "imaginary parts that cancel": (1j * X).exp() * (-1j * X).exp() + Y,
+    "square of a difference": (X - Y) ** 2,
+    "square far away": (X - 12345.0) ** 2,
 }
 
 
@@ -86,6 +93,173 @@ def test_other_expressions_are_atoms(name: str) -> None:
 def test_nearly_polynomial_is_not_polynomial(scale: float) -> None:
     _, expressions = _read((X.sin() + X**2 * 100) * scale)
     assert expressions.atoms
+
+
+# Every function, and what has kinks, branches and domains of its own.
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "sin": lambda u: u.sin(),
+    "cos": lambda u: u.cos(),
+    "tan": lambda u: u.tan(),
+    "arcsin": lambda u: u.arcsin(),
+    "arccos": lambda u: u.arccos(),
+    "arctan": lambda u: u.arctan(),
+    "exp": lambda u: (u / 8).exp(),
+    "log": lambda u: u.log(),
+    "abs": abs,
+    "sign": lambda u: u.sign(),
+    "conjugate": lambda u: u.conjugate(),
+    "root": lambda u: u**0.5,
+    "odd root": lambda u: u**1.5,
+    "inverse": lambda u: 1 / u,
+    "inverse square": lambda u: u ** (-2),
+    "root of the square": lambda u: (u**2) ** 0.5,
+    "square of the root": lambda u: (u**0.5) ** 2,
+    "modulus of the logarithm": lambda u: abs(u.log()),
+    "relu": lambda u: (u + abs(u)) / 2,
+    "power": lambda u: 1.25**u,
+    "to itself": lambda u: abs(u) ** (u / 8),
+    "cube": lambda u: u**3 / 50,
+    "factors": lambda u: (u - 1) * (u - 2) / 50,
+}
+ARGUMENTS: dict[str, Callable[[], Any]] = {
+    "itself": lambda: X,
+    "shifted up": lambda: X - 3,
+    "shifted down": lambda: 2.5 - X,
+    "shifted far": lambda: X + 20.25,
+    "scaled": lambda: -0.07 * X,
+    "product": lambda: X * Y - 50,
+    "product of shifts": lambda: (X - 1) * (Y - 2.2) / 20,
+    "sine": lambda: (X - 2).sin(),
+    "cosine": lambda: (X + 2).cos(),
+    "modulus": lambda: abs(X - 3) - Y,
+    "sign": lambda: (X - 3).sign() * Y,
+}
+# Both sides of every kink and branch, and far from the origin.
+POINTS = np.array(
+    [
+        [x, y]
+        for x in (-21.4, -6.1, -2.4, -0.3, 0.45, 1.3, 2.7, 3.3, 5.2, 19.6)
+        for y in (-9.3, 0.6, 7.9)
+    ]
+)
+
+
+DISTANCES = np.array([1, -1, 2, -2])
+
+
+def _at(expression: Any, point: np.ndarray) -> complex:
+    """Qiskit's value, and NaN where it has none."""
+    given = {
+        p: v for p, v in zip((X, Y), point.tolist(), strict=True) if p in expression.parameters
+    }
+    try:
+        return complex(expression.bind(given))
+    except (RuntimeError, ZeroDivisionError):
+        return complex(math.nan)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_of_functions_everywhere(name: str) -> None:
+    """Values, and derivatives where the function is smooth, by Qiskit's values alone."""
+    cases = [FUNCTIONS[name](make()) for make in ARGUMENTS.values()]
+    expressions = Expressions((X, Y))
+    angles = [expressions.angle(case, "here") for case in cases]
+
+    def values(point: jax.Array) -> tuple[jax.Array, jax.Array]:
+        columns = point
+        if expressions.atoms:
+            columns = jnp.concatenate([point, atom_function(expressions.atoms)(point)])
+        found = jnp.stack(
+            [
+                jnp.asarray(sum(c * math.prod(columns[i] for i in m) for m, c in a.terms.items()))
+                for a in angles
+            ]
+        )
+        return found, found
+
+    with jax.enable_x64(True):
+        slopes, found = jax.jit(jax.vmap(jax.jacfwd(values, has_aux=True)))(POINTS)
+    for k, case in enumerate(cases):
+        for row, point in enumerate(POINTS):
+            expected = _at(case, point)
+            if not abs(expected.imag) <= 1e-9 * max(1.0, abs(expected)):
+                expected = complex(math.nan)
+            where = f"{case} at {point}"
+            np.testing.assert_allclose(
+                found[row, k], expected.real, rtol=1e-12, atol=1e-12, err_msg=where
+            )
+            steps = np.array(
+                [[_at(case, point + h * e) for h in 1e-4 * DISTANCES] for e in np.eye(2)]
+            )
+            slope = steps @ (8, -8, -1, 1) / 12e-4
+            if np.all(np.isfinite(slope)) and np.all(np.abs(steps.imag) < 1e-12):
+                scale = max(1.0, float(np.abs(steps).max()))
+                np.testing.assert_allclose(
+                    slopes[row, k], slope.real, rtol=1e-6, atol=1e-8 * scale, err_msg=where
+                )
+
+
+LOOK_ALIKE: dict[str, Callable[[Any, Any], Any]] = {
+    "modulus right of the origin": lambda p, q: abs(p - 2),
+    "modulus left of the origin": lambda p, q: abs(p + 5),
+    "sign": lambda p, q: (p - 3).sign(),
+    "relu": lambda p, q: (p - 3 + abs(p - 3)) / 2,
+    "root of a square": lambda p, q: ((p - 3) ** 2) ** 0.5,
+    "arcsine of the sine": lambda p, q: p.sin().arcsin(),
+    "arctangent of the tangent": lambda p, q: p.tan().arctan(),
+    "arccosine of the cosine": lambda p, q: (p + 2).cos().arccos(),
+    "modulus of a product": lambda p, q: abs(p * q - 50),
+    "sum": lambda p, q: abs(p - 2) + abs(q + 2.5),
+    "product": lambda p, q: abs(p - 2) * (q - 3).sign(),
+    "modulus of a parabola": lambda p, q: abs((p - 1) * (p - 2)),
+    "modulus of shifts": lambda p, q: abs((3.1 - p) * (2.2 - q)),
+}
+FAR = [[5.0, 4.5], [-7.3, -8.2], [0.3, 2.1], [9.1, 6.6], [2.6, -2.9]]
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKE)
+def test_what_only_looks_like_a_polynomial(name: str) -> None:
+    """As a state and as a phase; <Z> after one RY would hide a sign."""
+    p, q = Parameter("p"), Parameter("q")
+    angle = LOOK_ALIKE[name](p, q)
+    circuit = QuantumCircuit(2, global_phase=angle)
+    circuit.h([0, 1])
+    circuit.rz(angle, 0)
+    circuit.rzz(angle / 2, 0, 1)
+    circuit.rx(angle, 1)
+    circuit.ry(0.1 * p + 0.2 * q, 0)
+    case = Case(circuit, (p, q), ())
+    with jax.enable_x64(True):
+        states = jaxqnn.statevector(circuit, input_params=[p, q])(np.array(FAR), np.zeros(0))
+    np.testing.assert_allclose(states, case.states(FAR, []), atol=1e-12)
+    observables = [SparsePauliOp("YX"), SparsePauliOp("IY"), SparsePauliOp("YI")]
+    evaluator = Evaluator(circuit, Expectation(observables), [p, q], [])
+    slopes, _ = evaluator.jacobian(np.array(FAR), np.zeros(0))
+    assert slopes is not None
+    for row, slope in zip(FAR, slopes, strict=True):
+        expected = differences(lambda x: case.expectations(observables, x, []), row)
+        np.testing.assert_allclose(slope, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: abs((x[0] - 1) * (x[0] - 2)),
+        lambda x: abs((3.1 - x[0]) * (2.2 - x[1])),
+        lambda x: 1 / ((x[0] - 1) * (x[0] - 2)),
+        lambda x: math.prod((x[i] - i for i in range(1, 6)), start=x[0]),
+        lambda x: math.prod((2.5 - x[i] for i in range(1, 6)), start=2.5 - x[0]),
+        lambda x: 1 / math.prod((2.5 - x[i] for i in range(1, 6)), start=2.5 - x[0]).sin(),
+        lambda x: sum((x[i % 6] for i in range(3000)), start=x[0]),
+        lambda x: reduce(lambda total, i: total * x[i % 6] + 1, range(1000), x[0]),
+    ],
+)
+def test_reading_takes_no_time(make: Callable[[Any], Any]) -> None:
+    vector = ParameterVector("x", 6)
+    expression, expressions = make(vector), Expressions(tuple(vector))
+    start = time.process_time()
+    expressions.angle(expression, "here")
+    assert time.process_time() - start < 0.5
 
 
 def test_numbers_and_parameters_share_one_shape() -> None:

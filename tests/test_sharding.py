@@ -63,6 +63,14 @@ def test_the_jacobian_of_all_outcomes_on_a_mesh_is_that_without() -> None:
 
 
 @pytest.mark.slow
+def test_what_is_exact_is_exact_on_a_mesh() -> None:
+    found = on_eight_devices("exactness")
+    assert found["means"] == [0.0, 1.0, 1.0]
+    assert found["probabilities"] == [0.5, *[0.0] * 254, 0.5]
+    assert found["scaled"] == pytest.approx([found["scaled"][0]] * 3, abs=1e-14)
+
+
+@pytest.mark.slow
 def test_ensembles_of_weights_run_on_a_mesh() -> None:
     assert on_eight_devices("ensemble") < 1e-10
 

@@ -61,7 +61,7 @@ class WrongGradient(jaxqnn.EstimatorQNN):
     def backward(self, input_data: Any, weights: Any) -> Any:
         inputs, by_weights = super().backward(input_data, weights)
         by_weights = np.array(by_weights)
-        by_weights[1, ..., 2] += 1e-3
+        by_weights[1:2, ..., 2] += 1e-3
         return inputs, by_weights
 
 
@@ -173,8 +173,45 @@ def test_values_are_drawn_where_expressions_exist() -> None:
     assert jaxqnn.verify(jaxqnn.EstimatorQNN(circuit=circuit, weight_params=[x])).passed
 
 
+@pytest.mark.parametrize("split", ["input_params", "weight_params"])
+@pytest.mark.parametrize(
+    ("expression", "mistaken"),
+    [
+        (lambda p, q: abs(p - 3), lambda p, q: 3 - p),
+        (lambda p, q: abs(p + 5), lambda p, q: p + 5),
+        (lambda p, q: (p - 3 + abs(p - 3)) / 2, lambda p, q: 0 * p),
+        (lambda p, q: abs(p * q - 50), lambda p, q: 50 - p * q),
+        (lambda p, q: p.sin().arcsin(), lambda p, q: p),
+    ],
+)
+def test_default_draws_reach_kinks_and_branches(expression: Any, mistaken: Any, split: str) -> None:
+    """A network that takes an expression for the polynomial it equals near the origin."""
+    p, q = Parameter("p"), Parameter("q")
+
+    def circuit(angle: Any) -> QuantumCircuit:
+        found = QuantumCircuit(1)
+        found.ry(q, 0)
+        found.h(0)
+        found.rz(angle, 0)
+        found.rx(p, 0)
+        return found
+
+    keywords: dict[str, Any] = {
+        split: [p, q],
+        "observables": [SparsePauliOp("X"), SparsePauliOp("Y")],
+    }
+    wrong = jaxqnn.EstimatorQNN(circuit=circuit(mistaken(p, q)), **keywords)
+
+    class Mistaken(jaxqnn.EstimatorQNN):
+        def forward(self, input_data: Any, weights: Any) -> Any:
+            return wrong.forward(input_data, weights)
+
+    assert not jaxqnn.verify(Mistaken(circuit=circuit(expression(p, q)), **keywords)).passed
+    assert jaxqnn.verify(jaxqnn.EstimatorQNN(circuit=circuit(expression(p, q)), **keywords)).passed
+
+
 def test_a_long_report_is_cut_short() -> None:
-    report = jaxqnn.verify(WrongForward(**NETWORK), samples=6)
+    report = jaxqnn.verify(WrongForward(**NETWORK), weights=[0.3, 0.1, -0.2, 0.4], samples=6)
     assert len(report.differences) == 24
     assert "and 14 more" in str(report)
 

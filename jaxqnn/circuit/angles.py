@@ -32,7 +32,8 @@ class Atom(NamedTuple):
     constants: tuple[float, ...] = ()
 
 
-# Coefficients this small come from rounding in sums such as pi/2 - pi/2.
+# What is left of two coefficients, relative to them, comes from rounding in sums such as
+# pi/2 - pi/2.
 _NEGLIGIBLE = 1e-15
 
 
@@ -59,7 +60,7 @@ class Angle:
         for angle in angles:
             for monomial, coefficient in angle.terms.items():
                 total = terms.get(monomial, 0.0) + coefficient
-                if abs(total) <= _NEGLIGIBLE * max(1.0, abs(coefficient)):
+                if abs(total) <= _NEGLIGIBLE * abs(coefficient):
                     terms.pop(monomial, None)
                 else:
                     terms[monomial] = total

@@ -16,7 +16,7 @@ from jaxqnn.circuit.angles import Angle
 from jaxqnn.circuit.modifiers import Lowering, to_z
 from jaxqnn.circuit.operations import Operation, PauliRotation
 
-# Coefficients below this are rounding of the transform.
+# Coefficients below this, relative to the largest, are rounding of the transform.
 _NEGLIGIBLE = 1e-15
 
 
@@ -54,7 +54,7 @@ def _parities(
     coefficients: NDArray[np.float64], qubits: Sequence[int], also: int, scale: Angle
 ) -> list[Operation]:
     """Z rotations of all non-empty subsets of the qubits, each with the qubits of ``also``."""
-    least = _NEGLIGIBLE * max(1.0, float(np.max(np.abs(coefficients))))
+    least = _NEGLIGIBLE * float(np.max(np.abs(coefficients)))
     masks = [0]
     for qubit in qubits:
         masks += [mask | 1 << qubit for mask in masks]

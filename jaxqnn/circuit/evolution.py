@@ -66,7 +66,7 @@ def hamiltonian(
             "few Pauli strings."
         )
     if len(qubits) == 1:
-        terms = _terms(SparsePauliOp.from_operator(Operator(matrix)))
+        terms = _terms(SparsePauliOp.from_operator(Operator(matrix), atol=0.0, rtol=0.0))
         turned = _one_qubit([term for term in terms if term[0] | term[1]], time, qubits[0])
         return turned, time.scaled(-float(np.trace(matrix).real) / 2)
     return _diagonalised(*np.linalg.eigh(matrix), time, tuple(qubits))
@@ -78,7 +78,8 @@ def _summed(gate: PauliEvolutionGate) -> SparsePauliOp:
         SparsePauliOp.from_sparse_observable(part) if isinstance(part, SparseObservable) else part
         for part in parts
     ]
-    return SparsePauliOp.sum([SparsePauliOp(part) for part in strings]).simplify()
+    # Qiskit would drop terms below 1e-8.
+    return SparsePauliOp.sum([SparsePauliOp(part) for part in strings]).simplify(atol=0.0, rtol=0.0)
 
 
 def _clusters(operator: SparsePauliOp) -> Iterator[list[_Term]]:

@@ -1,35 +1,33 @@
 """Qiskit's parameter expressions, read as polynomials or compiled to JAX.
 
 ``Expressions`` is filled while a circuit is lowered: each ``ParameterExpression`` comes back as an
-``Angle``.  What is no polynomial of degree two becomes an atom; ``atom_function`` evaluates all
-atoms at once, tracing one JAX expression per *shape* (the expression with its parameters and its
-numbers renamed in order), not one per gate.
+``Angle``.  It is read from its text (see ``formulas``), since that is all that every version of
+Qiskit 2 says about an expression's structure.  What is no polynomial of degree two becomes an atom;
+``atom_function`` evaluates all atoms at once, tracing one JAX expression per *shape* (the
+expression with its parameters and its numbers renamed in order), not one per gate.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from qiskit.circuit import Parameter, ParameterExpression
 
-from jaxqnn.circuit.angles import Angle, Atom, Monomial
+from jaxqnn.circuit.angles import Angle, Atom
+from jaxqnn.circuit.arrays import array_function
+from jaxqnn.circuit.formulas import Formula, Number, evaluate, read
+from jaxqnn.circuit.polynomials import NUMBERS, NotReal, polynomial
 from jaxqnn.errors import JaxQNNError
 
-# Where a claimed polynomial is compared with its expression. Both signs, so that abs and sign,
-# whose derivatives are locally constant, are not taken for polynomials.
-_PROBES = ((0.7310585, -1.3862943, 2.2360679), (-0.5772156, 0.6931471, -1.7724538))
-_AGREEMENT = 1e-10
-
-# Values alone must agree to rounding, and only few parameters are tried.
-_ROUNDING = 2e-15
-_FEW = 4
+# Where an expression with the imaginary unit is tried: it is refused if it is real nowhere.
+_PROBES = (-3.1, -0.57, 0.33, 0.91, 4.7)
 
 
 class Expressions:
@@ -75,13 +73,29 @@ class Expressions:
             return Angle.column(self._index(value, where))
         if not value.parameters:
             return Angle.constant(_real(complex(value), where))
-        columns = {parameter: self._index(parameter, where) for parameter in value.parameters}
-        terms = _polynomial(value, columns)
-        if terms is None:
-            terms = _interpolated(value, columns)
-        if terms is None:
-            return Angle.column(self._atom(value, columns, where))
-        return Angle(terms)
+        columns = sorted((self._index(p, where), p) for p in value.parameters)
+        text, constants = _without_numbers(_text(value, [p for _, p in columns]))
+        indices = tuple(index for index, _ in columns)
+        try:
+            formula = read(text)
+            terms = polynomial(formula, indices, constants)
+        except NotReal:
+            raise _not_real(value, where) from None
+        except (ArithmeticError, ValueError) as error:
+            raise JaxQNNError(
+                f"{where}: the expression {value} cannot be read: {error}. Write it in Qiskit's "
+                "functions, sums, products, quotients and powers of real numbers."
+            ) from error
+        if terms is not None:
+            if not all(map(math.isfinite, terms.values())):
+                raise JaxQNNError(
+                    f"{where}: the expression {value} has a number that is not finite. Leave it "
+                    "out."
+                )
+            return Angle(terms)
+        if _is_nowhere_real(formula, len(indices), constants):
+            raise _not_real(value, where)
+        return Angle.column(self._atom(Atom(text, indices, constants)))
 
     def _index(self, parameter: Parameter, where: str) -> int:
         try:
@@ -92,18 +106,7 @@ class Expressions:
                 "Pass it in input_params or weight_params, or bind it."
             ) from None
 
-    def _atom(
-        self, value: ParameterExpression, columns: Mapping[Parameter, int], where: str
-    ) -> int:
-        ordered = sorted(columns, key=lambda parameter: columns[parameter])
-        text = str(value.subs({p: Parameter(f"p{i}") for i, p in enumerate(ordered)}))
-        shape, constants = _without_numbers(text)
-        if _compiled(shape, len(ordered), len(constants)) is None:
-            raise JaxQNNError(
-                f"{where}: the expression {value} is not real. Angles must be real numbers: take "
-                "its modulus, or write it without the imaginary unit."
-            )
-        atom = Atom(shape, tuple(columns[p] for p in ordered), constants)
+    def _atom(self, atom: Atom) -> int:
         return len(self.parameters) + self._atoms.setdefault(atom, len(self._atoms))
 
 
@@ -119,24 +122,20 @@ def atom_function(
     for shape, members in groups.items():
         columns = np.array([atoms[position].columns for position in members])
         constants = np.array([atoms[position].constants for position in members])
-        function = _compiled(shape, columns.shape[1], constants.shape[1])
-        assert function is not None
-        gathered.append((function, columns, constants))
+        gathered.append((array_function(read(shape)), columns.T, constants.T))
 
-    def evaluate(parameters: jax.Array) -> jax.Array:
-        values = [
-            jnp.broadcast_to(
-                function(
-                    *(parameters[..., column] for column in columns.T),
-                    *jnp.asarray(constants.T, parameters.dtype),
-                ),
-                (*parameters.shape[:-1], columns.shape[0]),
-            )
-            for function, columns, constants in gathered
-        ]
+    def values_of(parameters: jax.Array) -> jax.Array:
+        values = []
+        for function, columns, constants in gathered:
+            shape = (*parameters.shape[:-1], columns.shape[1])
+            places = [parameters[..., column] for column in columns]
+            numbers = [
+                jnp.broadcast_to(jnp.asarray(row, parameters.dtype), shape) for row in constants
+            ]
+            values.append(jnp.broadcast_to(function(places, numbers), shape))
         return jnp.concatenate(values, axis=-1)[..., order]
 
-    return evaluate
+    return values_of
 
 
 # A number that is no power, since x**2 is more exact than x**c0, and has no imaginary unit.
@@ -157,14 +156,59 @@ def _without_numbers(text: str) -> tuple[str, tuple[float, ...]]:
     return _NUMBER.sub(rename, text), tuple(constants)
 
 
-@lru_cache(maxsize=1024)
-def _compiled(shape: str, arity: int, num_constants: int) -> Callable[..., jax.Array] | None:
-    """One shape as a function of the arrays p0, p1, ..., c0, c1, ...; None if it is not real."""
-    # SymPy takes half a second to import, and most circuits have no such expression.
-    from jaxqnn.circuit.symbolic import as_jax
+def _text(value: ParameterExpression, parameters: Sequence[Parameter]) -> str:
+    """An expression with its parameters renamed p0, p1, ..., whatever they are called."""
+    renamed = value.subs({p: _placeholder(i) for i, p in enumerate(parameters)})
+    return str(renamed) if _prints_exactly() else _by_sympy(renamed)
 
-    names = [f"p{i}" for i in range(arity)], [f"c{i}" for i in range(num_constants)]
-    return as_jax(shape, *names)
+
+@lru_cache(maxsize=1024)
+def _placeholder(index: int) -> Parameter:
+    return Parameter(f"p{index}")
+
+
+@cache
+def _prints_exactly() -> bool:
+    """Whether Qiskit's text can be trusted: 2.0 prints 15 digits, and 2.1 cancels too much."""
+    x, y = _placeholder(0), _placeholder(1)
+    return repr(1 / 3) in str(x * (1 / 3)) and "/" in str((y / x) / (x * y))
+
+
+def _by_sympy(value: ParameterExpression) -> str:
+    """The same for those versions; SymPy takes half a second to import and long to print."""
+    import sympy
+    from sympy.printing.str import StrPrinter
+
+    class Printer(StrPrinter):
+        def _print_Float(self, number: Any) -> str:
+            return repr(float(number))
+
+    return str(Printer().doprint(sympy.sympify(value.sympify())))
+
+
+def _not_real(value: ParameterExpression, where: str) -> JaxQNNError:
+    return JaxQNNError(
+        f"{where}: the expression {value} is not real. Angles must be real numbers: take its "
+        "modulus, or write it without the imaginary unit."
+    )
+
+
+def _is_nowhere_real(formula: Formula, arity: int, constants: Sequence[float]) -> bool:
+    """Whether an expression with the imaginary unit is complex wherever it is tried.
+
+    An error at once for what would be NaN at run time; what is real somewhere stays what it is.
+    """
+    if not any(isinstance(step, Number) and isinstance(step.value, complex) for step in formula):
+        return False
+    for probe in _PROBES:
+        columns: list[complex] = [probe * (1 + i / 7) for i in range(arity)]
+        try:
+            found: complex = evaluate(formula, NUMBERS, columns, list[complex](constants))
+        except (ArithmeticError, ValueError):
+            continue
+        if abs(found.imag) <= 1e-9 * max(1.0, abs(found)):
+            return False
+    return True
 
 
 def _real(value: complex, where: str) -> float:
@@ -173,85 +217,4 @@ def _real(value: complex, where: str) -> float:
         raise JaxQNNError(f"{where}: the angle {value} is not finite. Bind a finite number.")
     if abs(number.imag) > 1e-12 * max(1.0, abs(number.real)):
         raise JaxQNNError(f"{where}: the angle {value} is complex. Angles must be real numbers.")
-    return number.real
-
-
-def _polynomial(
-    value: ParameterExpression, columns: Mapping[Parameter, int]
-) -> dict[Monomial, float] | None:
-    """The terms of a polynomial of degree two, or None if the expression is something else."""
-    origin = dict.fromkeys(columns, 0.0)
-    terms: dict[Monomial, float] = {}
-    try:
-        terms[()] = _at(value, origin)
-        for parameter, column in columns.items():
-            slope = value.gradient(parameter)
-            if not isinstance(slope, ParameterExpression):
-                terms[(column,)] = _number(slope)
-                continue
-            terms[(column,)] = _at(slope, origin)
-            for other in slope.parameters:
-                curvature = slope.gradient(other)
-                if isinstance(curvature, ParameterExpression):
-                    return None
-                factor = 0.5 if other == parameter else 1.0
-                monomial = tuple(sorted((column, columns[other])))
-                terms[monomial] = factor * _number(curvature)
-        for probe in _PROBES:
-            point = {p: probe[i % 3] * (1 + i // 3) for i, p in enumerate(columns)}
-            by_column = {columns[p]: v for p, v in point.items()}
-            fitted = sum(c * math.prod(by_column[i] for i in m) for m, c in terms.items())
-            exact = _at(value, point)
-            if not abs(fitted - exact) <= _AGREEMENT * max(1.0, abs(exact)):
-                return None
-    except (RuntimeError, TypeError, ValueError, ZeroDivisionError, OverflowError):
-        # Qiskit raises these where an expression has no derivative (sign) or no value at a point.
-        return None
-    return {monomial: c for monomial, c in terms.items() if c != 0.0}
-
-
-def _interpolated(
-    value: ParameterExpression, columns: Mapping[Parameter, int]
-) -> dict[Monomial, float] | None:
-    """The same from values alone: Qiskit's derivative of (x - 1)**2 has a logarithm in it."""
-    if len(columns) > _FEW:
-        return None
-    origin = dict.fromkeys(columns, 0.0)
-
-    def at(*steps: tuple[Parameter, float]) -> float:
-        return _at(value, {**origin, **dict(steps)})
-
-    try:
-        terms: dict[Monomial, float] = {(): at()}
-        scale = abs(terms[()])
-        for parameter, column in columns.items():
-            above, below = at((parameter, 1.0)), at((parameter, -1.0))
-            scale = max(scale, abs(above), abs(below))
-            terms[(column,)] = (above - below) / 2
-            terms[(column, column)] = (above + below) / 2 - terms[()]
-        for first, second in itertools.combinations(columns, 2):
-            (i, j), both = sorted((columns[first], columns[second])), ((first, 1.0), (second, 1.0))
-            known = terms[()] + sum(terms[(c,)] + terms[(c, c)] for c in (i, j))
-            terms[(i, j)] = at(*both) - known
-        for probe in _PROBES:
-            point = {p: probe[i % 3] * (1 + i // 3) for i, p in enumerate(columns)}
-            by_column = {columns[p]: v for p, v in point.items()}
-            fitted = sum(c * math.prod(by_column[i] for i in m) for m, c in terms.items())
-            exact = _at(value, point)
-            if not abs(fitted - exact) <= _ROUNDING * max(scale, abs(exact)):
-                return None
-    except (RuntimeError, TypeError, ValueError, ZeroDivisionError, OverflowError):
-        return None
-    return {monomial: c for monomial, c in terms.items() if abs(c) > _ROUNDING * scale}
-
-
-def _at(value: ParameterExpression, point: Mapping[Parameter, float]) -> float:
-    used = {p: v for p, v in point.items() if p in value.parameters}
-    return _number(value.bind(used))
-
-
-def _number(value: object) -> float:
-    number = complex(value)  # type: ignore[call-overload]
-    if number.imag or not math.isfinite(number.real):
-        raise ValueError("not a real number")
     return number.real

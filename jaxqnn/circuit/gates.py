@@ -140,10 +140,8 @@ def _csx(sign: int) -> Row:
 
 
 def _ecr(a: int, b: int) -> list[Operation]:
-    # Qiskit: ECR = RZX(pi/4), X on the first qubit, RZX(-pi/4)
-    x, z = 1 << b, 1 << a
-    quarter = Angle.constant(math.pi / 4)
-    return [PauliRotation(x, z, quarter), Flip(a), PauliRotation(x, z, -quarter)]
+    # Qiskit: ECR = RZX(pi/4), X on the first qubit, RZX(-pi/4), and X turns the sign of the last.
+    return [PauliRotation(1 << b, 1 << a, _HALF_PI), Flip(a)]
 
 
 def _iswap(a: int, b: int) -> list[Operation]:

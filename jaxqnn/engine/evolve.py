@@ -44,10 +44,21 @@ def start_state(angles: Angles) -> jax.Array:
 def given_state(start: jax.Array, amplitudes: jax.Array) -> jax.Array:
     """The product of given amplitudes (2^(m+1), B) of the lowest bits and of RY(start)|0>."""
     size = amplitudes.shape[0] // 2
-    normal = (amplitudes / jnp.linalg.norm(amplitudes, axis=0)).T
+    normal = normalised(amplitudes).T
     low = jnp.stack([normal[:, :size], normal[:, size:]], axis=1)
     high = product_state(start[size.bit_length() - 1 :])
     return (high[:, None, :, None] * low[:, :, None, :]).reshape(-1, 2, high.shape[1] * size)
+
+
+def normalised(amplitudes: jax.Array) -> jax.Array:
+    """Vectors (2^(m+1), B) of norm one; NaN for a vector of zeros.
+
+    Scaled first, so that no square overflows or vanishes. The scale is no variable: the quotient
+    does not depend on it.
+    """
+    largest = lax.stop_gradient(jnp.max(jnp.abs(amplitudes), axis=0, keepdims=True))
+    scaled = amplitudes / jnp.where(largest > 0, largest, jnp.ones_like(largest))
+    return scaled / jnp.linalg.norm(scaled, axis=0, keepdims=True)
 
 
 def group_rotations(tables: Tables, angles: Angles) -> tuple[Rotations, ...]:

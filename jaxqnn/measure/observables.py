@@ -16,7 +16,7 @@ from jaxqnn.measure.outcomes import Diagonal, PauliSums
 from jaxqnn.program.build import CircuitProgram
 from jaxqnn.program.frames import parity
 
-# Terms and imaginary parts below this, relative to the largest, are rounding.
+# Imaginary parts below this, relative to the largest coefficient, are rounding.
 _NEGLIGIBLE = 1e-12
 _CHUNK = 16
 
@@ -55,7 +55,7 @@ def _as_sum(observable: BaseOperator, position: int, num_qubits: int) -> SparseP
         if isinstance(observable, SparsePauliOp | Pauli | str):
             found = SparsePauliOp(observable)
         else:
-            found = SparsePauliOp.from_operator(Operator(observable))
+            found = SparsePauliOp.from_operator(Operator(observable), atol=0.0, rtol=0.0)
     except Exception as error:
         raise JaxQNNError(
             f"{where}, a {type(observable).__name__}, cannot be read as a sum of Pauli strings: "
@@ -68,9 +68,10 @@ def _as_sum(observable: BaseOperator, position: int, num_qubits: int) -> SparseP
         )
     if found.coeffs.dtype == object:
         raise JaxQNNError(f"{where} has coefficients with parameters; bind them first.")
-    found = found.simplify()
+    # Qiskit would drop terms below 1e-8.
+    found = found.simplify(atol=0.0, rtol=0.0)
     coefficients = np.asarray(found.coeffs, complex)
-    largest = max(1.0, float(np.max(np.abs(coefficients))))
+    largest = float(np.max(np.abs(coefficients)))
     if not np.all(np.abs(coefficients.imag) <= _NEGLIGIBLE * largest):
         index = int(np.argmax(np.abs(coefficients.imag)))
         raise JaxQNNError(

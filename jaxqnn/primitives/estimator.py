@@ -16,6 +16,7 @@ from qiskit.quantum_info import Operator, SparseObservable, SparsePauliOp
 
 from jaxqnn.primitives.requests import Requests
 from jaxqnn.primitives.rows import group_circuits
+from jaxqnn.primitives.terms import AllTerms
 
 
 class JaxEstimator(BaseEstimatorV2):
@@ -124,13 +125,13 @@ class JaxEstimator(BaseEstimatorV2):
 def _with_paulis(pub: Any) -> Any:
     """Return the PUB with dense operators written as Pauli sums, which a PUB must have."""
     if isinstance(pub, tuple | list) and len(pub) > 1:
-        return (pub[0], _paulis(pub[1]), *pub[2:])
+        return (pub[0], AllTerms.coerce(_paulis(pub[1])), *pub[2:])
     return pub
 
 
 def _paulis(observables: Any) -> Any:
     if isinstance(observables, Operator):
-        return SparsePauliOp.from_operator(observables)
+        return SparsePauliOp.from_operator(observables, atol=0.0, rtol=0.0)
     if isinstance(observables, list | tuple):
         return [_paulis(observable) for observable in observables]
     return observables

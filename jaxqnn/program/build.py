@@ -10,6 +10,7 @@ from qiskit.circuit import Parameter, QuantumCircuit
 from jaxqnn.circuit.angles import Angle
 from jaxqnn.circuit.lower import lower
 from jaxqnn.errors import UnsupportedCircuitError
+from jaxqnn.program.cliffords import clifford_amplitudes
 from jaxqnn.program.frames import Frame
 from jaxqnn.program.program import Program, RotatedBits
 from jaxqnn.program.resolve import resolve
@@ -78,6 +79,11 @@ def build(
         atoms=lowered.expressions.atoms,
         amplitudes=(*lowered.start.real, *lowered.start.imaginary) if lowered.start else (),
     )
+    exact = None if lowered.start else clifford_amplitudes(lowered.operations, n)
+    if exact is not None:
+        amplitudes, phase = exact
+        program = replace(blank, amplitudes=amplitudes, global_phase=lowered.global_phase + phase)
+        return CircuitProgram(program, qubits, circuit.num_qubits)
     sample_columns = blank.sample_columns
 
     def is_per_sample(angle: Angle) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from jaxqnn.circuit.angles import Angle
+from jaxqnn.program.cliffords import turned
 from jaxqnn.program.program import Layer, Program
 
 
@@ -22,6 +23,10 @@ def with_global_phase(program: Program) -> Program:
     """
     if program.global_phase.is_zero:
         return program
+    if not program.layers and program.amplitudes:
+        amplitudes = turned(program.amplitudes, program.global_phase)
+        if amplitudes is not None:
+            return replace(program, amplitudes=amplitudes, global_phase=Angle())
     phase = (0, program.global_phase.scaled(-2.0))
     layers = list(program.layers)
     if layers and not _moves_amplitudes(layers[-1]):

@@ -14,7 +14,7 @@ from jax import lax
 
 from jaxqnn.engine.adjoint import Sweep, begin, undo_layer
 from jaxqnn.engine.angles import Angles, evaluate, pull_back
-from jaxqnn.engine.evolve import apply_phases, apply_rotations, group_rotations
+from jaxqnn.engine.evolve import apply_phases, apply_rotations, group_rotations, normalised
 from jaxqnn.engine.layers import Rotations, label_index, product_state, relabel
 from jaxqnn.engine.target import Target, per_target
 from jaxqnn.sharding.tables import SplitTables
@@ -182,7 +182,7 @@ def _start(tables: SplitTables, angles: jax.Array, amplitudes: jax.Array | None)
         real = factor[:, None] * product_state(angles[:local])
         return jnp.stack([real, jnp.zeros_like(real)], axis=1)
     # The amplitudes are whole on every device, as the parameters are that they are made of.
-    normal = amplitudes / jnp.linalg.norm(amplitudes, axis=0)
+    normal = normalised(amplitudes)
     own = normal.reshape(2, -1, normal.shape[1])[:, tables.given[0]]
     low = jnp.moveaxis(own * factor, 2, 0)
     high = product_state(angles[low.shape[2].bit_length() - 1 : local])
