@@ -40,13 +40,13 @@ class Model:
     """A measured circuit as data for the engine.
 
     Args:
-        circuit: Unitary instructions, perhaps with measurements at the end.
+        circuit: Unitary instructions, measurements, resets and branches.
         specification: What to measure.
         inputs: Parameters that differ from sample to sample.
         weights: Parameters shared by the batch. Together with the inputs, all of the circuit's.
 
     Raises:
-        UnsupportedCircuitError: If the circuit is not unitary.
+        UnsupportedCircuitError: If an instruction is none of these.
         JaxQNNError: If parameters are repeated, foreign or left over, or the specification does not
             fit the circuit.
     """
@@ -61,7 +61,7 @@ class Model:
         _check_parameters(circuit, inputs, weights)
         self.num_inputs, self.num_weights = len(inputs), len(weights)
         self.output_shape = specification.output_shape(circuit)
-        built = build(circuit, inputs, weights)
+        built = build(circuit, inputs, weights, specification.reads)
         self.built: CircuitProgram = replace(
             built, program=specification.finish(circuit, built.program)
         )
