@@ -107,8 +107,17 @@ class Deferral:
         self._walk = walk
         # The copies of qubits that nothing has acted on since.
         self._copies: dict[int, int] = {}
+        # Those of bits that a later instruction has, whatever it does with them.
+        self._used: set[int] = set()
         bits = {bit: i for i, bit in enumerate(circuit.clbits)}
         self._run(circuit, Scope(self.wires.copy(), bits, ALWAYS, None))
+
+    def copies_at_end(self) -> set[int]:
+        """The copies of measurements after which no instruction has their qubit or what they read.
+
+        Other measurements, barriers and delays aside.
+        """
+        return set(self._copies.values()) - self._used
 
     def operations(self) -> Iterator[Operation]:
         """All that acts, copies included."""
@@ -150,12 +159,14 @@ class Deferral:
             case Initialize() | ParameterizedInitialize():
                 self._initialize(gate, qubits, scope)
             case ControlFlowOp():
+                self._use(qubits, bits)
                 self._control_flow(gate, qubits, bits, scope)
             case _:
                 body = _body_that_measures(gate)
                 if body is None:
                     self._unitary(gate, qubits, scope)
                 else:
+                    self._use(qubits, bits)
                     self._enter(body, qubits, bits, scope, scope.condition)
 
     def _enter(
@@ -185,7 +196,7 @@ class Deferral:
                 when = choose(target, [{int(value)}, None], self._holder(scope), where)
                 chosen = list(zip(gate.blocks, when, strict=False))
             case SwitchCaseOp():
-                cases = gate.cases_specifier()
+                cases = list(gate.cases_specifier())
                 groups = [None if CASE_DEFAULT in labels else labels for labels, _ in cases]
                 when = choose(gate.target, groups, self._holder(scope), where)
                 chosen = [(block, c) for (_, block), c in zip(cases, when, strict=True)]
@@ -194,6 +205,9 @@ class Deferral:
                 raise AssertionError(gate)
         for body, condition in chosen:
             self._enter(body, qubits, bits, scope, both(scope.condition, condition))
+        if isinstance(gate, IfElseOp | SwitchCaseOp):
+            # What a branch measures is not at the circuit's end, even if it is the only branch.
+            self._use(qubits, bits)
 
     def _holder(self, scope: Scope) -> Any:
         return lambda bit: self.holders.get(scope.bits[bit])
@@ -214,6 +228,10 @@ class Deferral:
         for wire in wires:
             if self._copies.pop(wire, None) is not None:
                 self.is_needed = True
+
+    def _use(self, qubits: Sequence[int], bits: Sequence[int]) -> None:
+        self._touch([self.wires[qubit] for qubit in qubits])
+        self._used.update(self.holders[bit] for bit in bits if bit in self.holders)
 
     def _add(self, lowering: Lowering, condition: Condition, where: str) -> None:
         operations, phase = lowering

@@ -7,18 +7,18 @@ to each qubit: nothing, only what keeps its value (a control, a phase, a reading
   the values, which is all that is looked at again: then it can be told from no step only by phases
   between values, and these are traced out or squared away.
 * A copy is left out, and the measured qubit read in its place, if the values of that qubit are all
-  that is looked at again.
+  that is looked at again, or if the measurement is at the end: observables pass over it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from qiskit.circuit import QuantumCircuit
 
-from jaxqnn.circuit.deferred import Conditional, Copy, Step
+from jaxqnn.circuit.deferred import Conditional, Copy, Deferral, Step
 from jaxqnn.circuit.operations import (
     Block,
     ControlledFlip,
@@ -76,21 +76,13 @@ def without_copies(steps: Iterable[Step]) -> Live:
     return Live(operations, same_as)
 
 
-def live(
-    steps: Sequence[Step], wires: Sequence[int], holders: Mapping[int, int], reads: Reads
-) -> Live:
-    """The steps that the results depend on.
-
-    Args:
-        steps: See ``Deferral``.
-        wires: The qubit that each of the circuit's qubits is at the end.
-        holders: The qubit that holds each classical bit.
-        reads: What is read at the end.
-    """
+def live(deferral: Deferral, reads: Reads) -> Live:
+    """The steps that what is read at the end depends on."""
+    steps, wires, holders = deferral.steps, deferral.wires, deferral.holders
+    at_end = deferral.copies_at_end()
     by_value = {holders[bit] for bit in reads.bits if bit in holders}
     by_value.update(wires[qubit] for qubit in reads.values)
     by_state = {wires[qubit] for qubit in reads.states}
-    acted_on: set[int] = set()
     # Which qubits are in one step with a copy: it cannot be the same qubit as one of those.
     beside: dict[int, set[int]] = {step.copy: set() for step in steps if isinstance(step, Copy)}
     kept: list[Operation] = []
@@ -98,20 +90,15 @@ def live(
     for step in reversed(steps):
         if isinstance(step, Copy):
             measured, copy = step
-            looked_at = copy in by_value
-            if measured not in by_state:
-                if not looked_at:
+            if copy in at_end or measured not in by_state:
+                if copy not in by_value:
                     continue
                 if measured not in beside[copy]:
                     same_as[copy] = measured
                     by_value.add(measured)
-                    if copy in acted_on:
-                        acted_on.add(measured)
                     for other in beside[copy] & beside.keys():
                         beside[other].add(measured)
                     continue
-            elif not looked_at and measured not in acted_on:
-                continue  # a measurement at the end, which observables pass over
             changed, operations = {copy}, [ControlledFlip(measured, copy)]
             touched = {measured, copy}
         else:
@@ -124,7 +111,6 @@ def live(
             if changed.isdisjoint(by_value | by_state) and touched.isdisjoint(by_state):
                 continue
         kept += reversed(operations)
-        acted_on |= touched
         by_state |= changed
         by_value |= touched - changed
         for copy in touched & beside.keys():

@@ -73,7 +73,7 @@ def lower(
     wires, holders = deferral.wires, deferral.holders
     if deferral.is_needed:
         read = reads(circuit)
-        found = live(deferral.steps, wires, holders, read)
+        found = live(deferral, read)
         kept_bits = {bit: wire for bit, wire in holders.items() if bit in read.bits}
     else:
         found = without_copies(deferral.steps)
