@@ -150,7 +150,7 @@ class Model:
     @cached_property
     def tables(self) -> Tables:
         """The program as arrays."""
-        check_width(self.program.num_qubits)
+        check_width(self.program.num_qubits, self.built.num_added)
         return tabulate(self.program)
 
     @cached_property
@@ -214,18 +214,29 @@ class Model:
         )
 
 
-def check_width(num_qubits: int) -> None:
+def check_width(num_qubits: int, num_added: int = 0) -> None:
     """Refuses states that labels cannot count.
+
+    Args:
+        num_qubits: Of the state on one device.
+        num_added: How many of them are for outcomes of measurements and resets on the way.
 
     Raises:
         JaxQNNError: If one device would hold more than 2^31 amplitudes.
     """
     if num_qubits > _WIDEST_LABEL:
         raise JaxQNNError(
-            f"A state of {num_qubits} qubits on one device takes {readable(8 << num_qubits)} in "
+            f"A state of {num_qubits} qubits{of_them(num_added)} on one device takes {readable(8 << num_qubits)} in "
             f"single precision, and the engine counts amplitudes by {_WIDEST_LABEL} bits. Share "
             'the state out: mesh= with an axis "state" of more devices.'
         )
+
+
+def of_them(num_added: int) -> str:
+    """Why there are more qubits than the circuit has, for messages."""
+    if not num_added:
+        return ""
+    return f", {num_added} of them for outcomes of measurements and resets on the way,"
 
 
 def _check_parameters(

@@ -33,7 +33,7 @@ def branches(circuit: QuantumCircuit) -> list[Branch]:
     """All branches of a circuit without parameters."""
     state = np.zeros((2,) * circuit.num_qubits, complex)
     state[(0,) * circuit.num_qubits] = 1
-    qubits, bits = list(range(circuit.num_qubits)), dict(zip(circuit.clbits, range(99)))
+    qubits, bits = list(range(circuit.num_qubits)), {b: i for i, b in enumerate(circuit.clbits)}
     return list(_run(circuit, Branch(state, (0,) * circuit.num_clbits), qubits, bits))
 
 

@@ -7,8 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 from oracles import Case
-from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector, QuantumCircuit
-from qiskit.circuit import QuantumRegister
+from qiskit.circuit import (
+    ClassicalRegister,
+    Parameter,
+    ParameterVector,
+    QuantumCircuit,
+    QuantumRegister,
+)
 from qiskit.circuit.classical import expr
 from qiskit.quantum_info import random_statevector
 from random_circuits import EXPRESSIONS, random_gate

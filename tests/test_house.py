@@ -39,6 +39,7 @@ ORDER = (
     "torch",
     "twins",
     "sklearn",
+    "branches",
     "reference",
     "report",
     "verify",

@@ -6,7 +6,7 @@ other.  So what is done under a condition is done once for each cube, controlled
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import reduce
 from itertools import product
 from typing import Any
@@ -105,7 +105,7 @@ def _tabulated(
     for row in range(table.size):
         held = {qubit: row >> i & 1 for i, qubit in enumerate(qubits)}
         known = {bit: 0 if qubit is None else held[qubit] for bit, qubit in bits.items()}
-        table[row] = group_of.get(_value(target, known, where), default)
+        table[row] = group_of.get(evaluate(target, known, where), default)
     found: list[list[Cube]] = [[] for _ in groups]
     _split(table, qubits, (), found)
     return [tuple(cubes) for cubes in found]
@@ -152,8 +152,20 @@ _BINARY: dict[expr.Binary.Op, Callable[[int, int], int]] = {
 }
 
 
-def _value(node: expr.Expr, bits: dict[Clbit, int], where: str) -> int:
-    """An expression's value as a non-negative integer of its type's width."""
+def evaluate(node: expr.Expr, bits: Mapping[Clbit, int], where: str) -> int:
+    """An expression's value.
+
+    Args:
+        node: Of bits and registers.
+        bits: The value of each bit.
+        where: Names the instruction.
+
+    Returns:
+        A non-negative integer of the width of the expression's type.
+
+    Raises:
+        UnsupportedCircuitError: If it is made of more than operations on bits.
+    """
 
     def refuse() -> Any:
         refuse_real_time(where, f"decides by {node}, which is no operation on bits")
@@ -173,15 +185,15 @@ def _value(node: expr.Expr, bits: dict[Clbit, int], where: str) -> int:
         case expr.Value(value=value):
             return int(value)
         case expr.Cast(operand=operand):
-            value = _value(operand, bits, where)
+            value = evaluate(operand, bits, where)
             return int(value != 0) if isinstance(node.type, types.Bool) else value % (1 << width)
         case expr.Unary(op=expr.Unary.Op.LOGIC_NOT, operand=operand):
-            return 1 - _value(operand, bits, where)
+            return 1 - evaluate(operand, bits, where)
         case expr.Unary(op=expr.Unary.Op.BIT_NOT, operand=operand):
-            return ~_value(operand, bits, where) % (1 << width)
+            return ~evaluate(operand, bits, where) % (1 << width)
         case expr.Index(target=target, index=index):
-            return _value(target, bits, where) >> _value(index, bits, where) & 1
+            return evaluate(target, bits, where) >> evaluate(index, bits, where) & 1
         case expr.Binary(op=op, left=left, right=right) if op in _BINARY:
-            sides = _value(left, bits, where), _value(right, bits, where)
+            sides = evaluate(left, bits, where), evaluate(right, bits, where)
             return int(_BINARY[op](*sides)) % (1 << width)
     return refuse()
