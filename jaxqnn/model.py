@@ -226,9 +226,10 @@ def check_width(num_qubits: int, num_added: int = 0) -> None:
     """
     if num_qubits > _WIDEST_LABEL:
         raise JaxQNNError(
-            f"A state of {num_qubits} qubits{of_them(num_added)} on one device takes {readable(8 << num_qubits)} in "
-            f"single precision, and the engine counts amplitudes by {_WIDEST_LABEL} bits. Share "
-            'the state out: mesh= with an axis "state" of more devices.'
+            f"A state of {num_qubits} qubits{of_them(num_added)} on one device takes "
+            f"{readable(8 << num_qubits)} in single precision, and the engine counts amplitudes by "
+            f"{_WIDEST_LABEL} bits. Share the state out: mesh= with an axis \"state\" of more "
+            "devices."
         )
 
 
