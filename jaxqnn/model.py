@@ -228,7 +228,7 @@ def check_width(num_qubits: int, num_added: int = 0) -> None:
         raise JaxQNNError(
             f"A state of {num_qubits} qubits{of_them(num_added)} on one device takes "
             f"{readable(8 << num_qubits)} in single precision, and the engine counts amplitudes by "
-            f"{_WIDEST_LABEL} bits. Share the state out: mesh= with an axis \"state\" of more "
+            f'{_WIDEST_LABEL} bits. Share the state out: mesh= with an axis "state" of more '
             "devices."
         )
 

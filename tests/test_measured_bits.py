@@ -167,7 +167,7 @@ def test_joining_takes_what_is_measured_as_in_qml() -> None:
 
 @pytest.mark.parametrize("name", ["beside an unread register", "twice", "measure_all"])
 def test_a_network_without_interpret_agrees_with_qml(name: str) -> None:
-    """The common starts: without a mend all probability is in one class, or outcomes are outside."""
+    """The common starts: all registers read, outcomes would be outside, or all in one class."""
     circuit = READINGS[name][0]()
     arguments = {"circuit": circuit, "weight_params": circuit.parameters}
     ours, theirs = jaxqnn.SamplerQNN(**arguments), QMLSamplerQNN(**arguments)

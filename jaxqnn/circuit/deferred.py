@@ -93,7 +93,8 @@ class Deferral:
         holders: The qubit that holds each classical bit; bits that are zero are left out.
         num_wires: The circuit's qubits and the fresh ones.
         reasons: The instruction that each qubit is for that the circuit does not end with.
-        is_needed: Whether anything but measurements at the end was deferred.
+        cause: The first instruction that is more than unitary or a measurement at the end; None if
+            there is none.
     """
 
     def __init__(self, circuit: QuantumCircuit, walk: Walk) -> None:
@@ -103,10 +104,10 @@ class Deferral:
         self.holders: dict[int, int] = {}
         self.num_wires = circuit.num_qubits
         self.reasons: dict[int, str] = {}
-        self.is_needed = False
+        self.cause: str | None = None
         self._walk = walk
-        # The copies of qubits that nothing has acted on since.
-        self._copies: dict[int, int] = {}
+        # The copies of qubits that nothing has acted on since; None of those that were |0>.
+        self._copies: dict[int, int | None] = {}
         # Those of bits that a later instruction has, whatever it does with them.
         self._used: set[int] = set()
         bits = {bit: i for i, bit in enumerate(circuit.clbits)}
@@ -117,7 +118,7 @@ class Deferral:
 
         Other measurements, barriers and delays aside.
         """
-        return set(self._copies.values()) - self._used
+        return {copy for copy in self._copies.values() if copy is not None} - self._used
 
     def operations(self) -> Iterator[Operation]:
         """All that acts, copies included."""
@@ -159,14 +160,14 @@ class Deferral:
             case Initialize() | ParameterizedInitialize():
                 self._initialize(gate, qubits, scope)
             case ControlFlowOp():
-                self._use(qubits, bits)
+                self._use(qubits, bits, scope.where)
                 self._control_flow(gate, qubits, bits, scope)
             case _:
                 body = _body_that_measures(gate)
                 if body is None:
                     self._unitary(gate, qubits, scope)
                 else:
-                    self._use(qubits, bits)
+                    self._use(qubits, bits, scope.where)
                     self._enter(body, qubits, bits, scope, scope.condition)
 
     def _enter(
@@ -207,7 +208,7 @@ class Deferral:
             self._enter(body, qubits, bits, scope, both(scope.condition, condition))
         if isinstance(gate, IfElseOp | SwitchCaseOp):
             # What a branch measures is not at the circuit's end, even if it is the only branch.
-            self._use(qubits, bits)
+            self._use(qubits, bits, scope.where)
 
     def _holder(self, scope: Scope) -> Any:
         return lambda bit: self.holders.get(scope.bits[bit])
@@ -221,16 +222,20 @@ class Deferral:
             # A state prepared in a branch is no start.
             self._walk.touched.update(wires)
         self._add(self._walk.instruction(gate, wires, where), scope.condition, where)
-        self._touch(wires)
+        self._touch(wires, where)
 
-    def _touch(self, wires: Sequence[int]) -> None:
+    def _touch(self, wires: Sequence[int], where: str) -> None:
         """Qubits are acted on: they are not what was measured any more."""
         for wire in wires:
-            if self._copies.pop(wire, None) is not None:
-                self.is_needed = True
+            if wire in self._copies:
+                del self._copies[wire]
+                self._need(where)
 
-    def _use(self, qubits: Sequence[int], bits: Sequence[int]) -> None:
-        self._touch([self.wires[qubit] for qubit in qubits])
+    def _need(self, where: str) -> None:
+        self.cause = self.cause or where
+
+    def _use(self, qubits: Sequence[int], bits: Sequence[int], where: str) -> None:
+        self._touch([self.wires[qubit] for qubit in qubits], where)
         self._used.update(self.holders[bit] for bit in bits if bit in self.holders)
 
     def _add(self, lowering: Lowering, condition: Condition, where: str) -> None:
@@ -241,7 +246,7 @@ class Deferral:
             return
         if not operations and phase.is_zero:
             return
-        self.is_needed = True
+        self._need(where)
         for cube in condition:
             controls = tuple(wire for wire, _ in cube)
             state = sum(value << i for i, (_, value) in enumerate(cube))
@@ -256,7 +261,7 @@ class Deferral:
         return wire
 
     def _replace(self, qubit: int, where: str) -> None:
-        self.is_needed = True
+        self._need(where)
         self.reasons[self.wires[qubit]] = where
         self.wires[qubit] = self._fresh(where)
 
@@ -264,21 +269,29 @@ class Deferral:
         wire, where = self.wires[qubit], scope.where or ""
         if scope.condition != ALWAYS:
             self._measure_in_branch(wire, bit, scope)
-        elif wire in self._copies:
-            self.holders[bit] = self._copies[wire]
-        elif wire not in self._walk.touched:
+            return
+        if wire not in self._copies:
+            self._copies[wire] = self._copied(wire, where)
+        copy = self._copies[wire]
+        if copy is None:
             self.holders.pop(bit, None)
         else:
-            copy = self._copies[wire] = self.holders[bit] = self._fresh(where)
-            self._walk.touched.add(copy)
-            self.steps.append(Copy(wire, copy))
+            self.holders[bit] = copy
+
+    def _copied(self, wire: int, where: str) -> int | None:
+        if wire not in self._walk.touched:
+            return None
+        copy = self._fresh(where)
+        self._walk.touched.add(copy)
+        self.steps.append(Copy(wire, copy))
+        return copy
 
     def _measure_in_branch(self, wire: int, bit: int, scope: Scope) -> None:
         """The bit is what was measured where the condition holds, and else what it was."""
         where = scope.where or ""
         old, new = self.holders.get(bit), self._fresh(where)
         self.holders[bit] = new
-        self.is_needed = True
+        self._need(where)
         if old is not None:
             self.steps.append(ControlledFlip(old, new))
             self._flip_under(scope.condition, old, new, where)
@@ -304,7 +317,7 @@ class Deferral:
             fresh = self._fresh(where)
             self._walk.touched.add(fresh)
             self._add(([Swap(wire, fresh)], Angle()), scope.condition, where)
-            self._touch([wire])
+            self._touch([wire], where)
 
     def _initialize(self, gate: Any, qubits: Sequence[int], scope: Scope) -> None:
         where = scope.where or ""

@@ -35,7 +35,7 @@ class Reads(NamedTuple):
         bits: Classical bits.
         values: Qubits that are read in Z only.
         states: Qubits that are read in any basis.
-        is_pure: Whether amplitudes are read, so that nothing may be left over.
+        is_pure: Whether amplitudes are read, of which there are none after a measurement.
     """
 
     bits: frozenset[int] = frozenset()

@@ -71,8 +71,10 @@ def lower(
     walk = Walk(Expressions(parameters))
     deferral = Deferral(circuit, walk)
     wires, holders = deferral.wires, deferral.holders
-    if deferral.is_needed:
+    if deferral.cause is not None:
         read = reads(circuit)
+        if read.is_pure:
+            refuse_mixed(deferral.cause)
         found = live(deferral, read)
         kept_bits = {bit: wire for bit, wire in holders.items() if bit in read.bits}
     else:
@@ -90,8 +92,6 @@ def lower(
     active = (*first, *sorted(acted_on.difference(first)))
     added = {number[wire]: where for wire, where in deferral.reasons.items()}
     reasons = tuple(added[qubit] for qubit in active if qubit >= circuit.num_qubits)
-    if reasons and read.is_pure:
-        refuse_mixed(reasons[0])
     place = {qubit: i for i, qubit in enumerate(active)}
     position = {wire: place[qubit] for wire, qubit in number.items() if qubit in place}
     return Lowered(

@@ -66,8 +66,8 @@ def refuse_mixed(where: str) -> NoReturn:
     """Raises where a state is asked for and there is a mixture."""
     _refuse(
         where,
-        "measures or resets on the way, so there is no one state at the end",
-        "Use expectation or probabilities, which average over the outcomes, or remove it.",
+        "resets, decides, or acts after a measurement, so there is no one state at the end",
+        "Use expectation or probabilities, which average over all outcomes, or remove it.",
     )
 
 
