@@ -46,6 +46,29 @@ def distribution(circuit: QuantumCircuit, bits: Sequence[int]) -> Floats:
     return found
 
 
+def without_final(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Without measurements after which nothing has their qubit or what they read.
+
+    Observables pass over them, as they pass over those that `remove_final_measurements` removes.
+    """
+    acted_on: set[Any] = set()
+    read: set[Any] = set()
+    kept = []
+    for item in reversed(circuit.decompose("readout").data):
+        if item.name == "measure":
+            at_end = acted_on.isdisjoint(item.qubits) and read.isdisjoint(item.clbits)
+            read.difference_update(item.clbits)
+            if at_end:
+                continue
+        elif item.name not in ("barrier", "delay"):
+            acted_on.update(item.qubits)
+            read.update(item.clbits)
+        kept.append(item)
+    found = circuit.copy_empty_like()
+    found.data = kept[::-1]
+    return found
+
+
 def means(circuit: QuantumCircuit, observables: Sequence[BaseOperator]) -> Floats:
     """Expectation values over all branches."""
     matrices = [np.asarray(observable.to_matrix()) for observable in observables]
