@@ -105,7 +105,7 @@ def _resets(operation: Any) -> bool:
 def _is_pure(operation: Any) -> bool:
     return not (
         isinstance(operation, Measure | ControlFlowOp)
-        or getattr(operation, "num_clbits", 0)
+        or getattr(operation, "num_clbits", 0) > 0
         or _resets(operation)
     )
 

@@ -76,6 +76,11 @@ def means(circuit: QuantumCircuit, observables: Sequence[BaseOperator]) -> Float
     return np.array([sum(np.vdot(s, m @ s).real for s in states) for m in matrices])
 
 
+def means_before_end(circuit: QuantumCircuit, observables: Sequence[BaseOperator]) -> Floats:
+    """The same, measurements at the end passed over."""
+    return means(without_final(circuit), observables)
+
+
 def on_points(
     case: Case, rows: Floats, weights: Floats, compute: Callable[[QuantumCircuit], Floats]
 ) -> NDArray[np.float64]:

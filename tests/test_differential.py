@@ -5,11 +5,12 @@ A failure names its seed: ``random_case(seed)`` makes the circuit again.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from branches import distribution, means, on_points, without_final
+from branches import distribution, means_before_end, on_points
 from complex_step import derivatives
 from layer_form import on_circuit
 from oracles import Case, differences, joined
@@ -180,9 +181,8 @@ def _check_branches(case: Case, seed: int) -> None:
         states = [on_circuit(built, values) for values in joined(inputs, weights)]
         parts = [state.reshape(-1, labels.size) for state in states]
         found = [[np.einsum("ai,ij,aj->", s.conj(), m, s).real for m in matrices] for s in parts]
-        expected = on_points(
-            case, inputs, weights, lambda c, o=observables: means(without_final(c), o)
-        )
+        mean = partial(means_before_end, observables=observables)
+        expected = on_points(case, inputs, weights, mean)
         error = np.abs(np.array(found) - expected).max()
         assert error < 1e-10, f"random_dynamic_case({seed}): means are off by {error:.1e}"
     bits = read_bits(case.circuit)
@@ -195,9 +195,9 @@ def _check_branches(case: Case, seed: int) -> None:
     for i, bit in enumerate(bits):
         if bit in built.bits:
             outcomes |= (labels >> built.bits[bit] & 1) << i
-    found = [np.bincount(outcomes, np.abs(s) ** 2, 1 << len(bits)) for s in states]
+    shares = [np.bincount(outcomes, np.abs(s) ** 2, 1 << len(bits)) for s in states]
     expected = on_points(case, inputs, weights, lambda c: distribution(c, bits))
-    error = np.abs(np.array(found) - expected).max()
+    error = np.abs(np.array(shares) - expected).max()
     assert error < 1e-10, f"random_dynamic_case({seed}): outcomes are off by {error:.1e}"
 
 
@@ -207,7 +207,7 @@ def _check_branch_derivatives(case: Case, seed: int) -> None:
     evaluator = Evaluator(case.circuit, Expectation(OBSERVABLES), case.inputs, case.weights)
 
     def exact(w: np.ndarray) -> np.ndarray:
-        return on_points(case, inputs, w, lambda c: means(without_final(c), OBSERVABLES))
+        return on_points(case, inputs, w, lambda c: means_before_end(c, OBSERVABLES))
 
     error = np.abs(evaluator.value(inputs, weights) - exact(weights)).max()
     assert error < 1e-10, f"random_dynamic_case({seed}): means are off by {error:.1e}"

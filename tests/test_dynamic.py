@@ -138,7 +138,7 @@ def test_networks_primitives_and_gradients_agree(name: str) -> None:
 
     result = jaxqnn.JaxSampler().run([(circuit, row)]).result()[0]
     for register, bits in (("c", (0, 1, 2)), ("meas", (3, 4, 5))):
-        expected = on_points(found, INPUTS[:1], WEIGHTS, lambda c, b=bits: distribution(c, b))[0]
+        expected = on_points(found, INPUTS[:1], WEIGHTS, partial(distribution, bits=bits))[0]
         drawn = result.data[register].get_probabilities()
         for outcome, probability in enumerate(expected):
             assert drawn.get(f"{outcome:03b}", 0.0) == pytest.approx(probability, abs=1e-10)
@@ -198,9 +198,10 @@ def test_a_qubit_more_for_each_outcome_that_is_read_later() -> None:
     )
 
 
-def _if(circuit: QuantumCircuit, bit: int, body: Callable[[], object]) -> None:
+def _if(circuit: QuantumCircuit, bit: int, body: Callable[[], object]) -> QuantumCircuit:
     with circuit.if_test((circuit.clbits[bit], 1)):
         body()
+    return circuit
 
 
 def test_a_measurement_undoes_interference() -> None:

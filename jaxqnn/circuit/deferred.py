@@ -160,14 +160,14 @@ class Deferral:
             case Initialize() | ParameterizedInitialize():
                 self._initialize(gate, qubits, scope)
             case ControlFlowOp():
-                self._use(qubits, bits, scope.where)
+                self._use(qubits, bits, scope.where or "")
                 self._control_flow(gate, qubits, bits, scope)
             case _:
                 body = _body_that_measures(gate)
                 if body is None:
                     self._unitary(gate, qubits, scope)
                 else:
-                    self._use(qubits, bits, scope.where)
+                    self._use(qubits, bits, scope.where or "")
                     self._enter(body, qubits, bits, scope, scope.condition)
 
     def _enter(
@@ -208,7 +208,7 @@ class Deferral:
             self._enter(body, qubits, bits, scope, both(scope.condition, condition))
         if isinstance(gate, IfElseOp | SwitchCaseOp):
             # What a branch measures is not at the circuit's end, even if it is the only branch.
-            self._use(qubits, bits, scope.where)
+            self._use(qubits, bits, scope.where or "")
 
     def _holder(self, scope: Scope) -> Any:
         return lambda bit: self.holders.get(scope.bits[bit])

@@ -87,6 +87,7 @@ def live(deferral: Deferral, reads: Reads) -> Live:
     beside: dict[int, set[int]] = {step.copy: set() for step in steps if isinstance(step, Copy)}
     kept: list[Operation] = []
     same_as: dict[int, int] = {}
+    operations: list[Operation]
     for step in reversed(steps):
         if isinstance(step, Copy):
             measured, copy = step
