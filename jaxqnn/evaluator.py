@@ -24,7 +24,7 @@ from jaxqnn.batches import Piece, Plan, over_pieces, plan
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.functions import Function, model_function
 from jaxqnn.measure.specification import Specification
-from jaxqnn.model import Model
+from jaxqnn.model import Model, of_them
 from jaxqnn.sharding.build import check_mesh
 
 # States of a batch that wait between its forward and its reverse sweep, at most.
@@ -35,7 +35,7 @@ class Evaluator:
     """Values, Jacobians and VJPs of a measured circuit.
 
     Args:
-        circuit: Unitary instructions, perhaps with measurements at the end.
+        circuit: Unitary instructions, measurements, resets and branches.
         specification: What to measure.
         input_params: Parameters that differ from sample to sample.
         weight_params: Parameters shared by the batch.
@@ -231,7 +231,9 @@ class Evaluator:
         )
 
     def _check(self, pieces: Plan, num_cotangents: int) -> None:
-        what = f"A sweep of {self.model.program.num_qubits} qubits in {self.precision} precision"
+        added = of_them(self.model.built.num_added)
+        what = f"A sweep of {self.model.program.num_qubits} qubits{added} in {self.precision} "
+        what += "precision"
         if num_cotangents > 1:
             what += f" with {num_cotangents} outputs to differentiate"
         pieces.check(

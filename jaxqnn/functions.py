@@ -76,7 +76,7 @@ def statevector(
         Qiskit's ``Statevector``, global phase included. Its precision follows the arguments.
 
     Raises:
-        UnsupportedCircuitError: If an instruction is not unitary.
+        UnsupportedCircuitError: If an instruction is not unitary, measures or resets on the way.
         JaxQNNError: If parameters are foreign, repeated or left over.
 
     Example:
@@ -109,7 +109,9 @@ def expectation(
     """Expectation values <psi|O|psi> as a function of the circuit's parameters.
 
     Args:
-        circuit: See ``statevector``.
+        circuit: Unitary instructions; measurements at the end are passed over. Of measurements on
+            the way, resets and ``if_test``, the result is the mean over all branches, exactly: each
+            outcome that something reads later costs one qubit more.
         observables: One or several SparsePauliOp, Pauli or Operator, Hermitian and as wide as the
             circuit; None is Z on every qubit.
         input_params: See ``statevector``.
@@ -121,7 +123,7 @@ def expectation(
         (..., num_observables).
 
     Raises:
-        UnsupportedCircuitError: If an instruction is not unitary.
+        UnsupportedCircuitError: If an instruction has no exact function.
         JaxQNNError: If parameters are foreign, repeated or left over, or an observable has the
             wrong width or is not Hermitian.
 
@@ -155,8 +157,9 @@ def probabilities(
     """Probabilities of outcomes or classes as a function of the circuit's parameters.
 
     Args:
-        circuit: See ``statevector``. With measurements, outcome bit c is classical bit c (over all
-            registers); without, outcome bit q is qubit q.
+        circuit: See ``expectation``. Outcomes are read from the register ``meas`` where it is
+            measured, else from every register that is (bit c of the outcome is classical bit c over
+            those); without classical bits, outcome bit q is qubit q.
         interpret: Maps an outcome to an index, or a tuple of indices, of the result; classes add
             up. None keeps each outcome.
         output_shape: The result's shape, needed with ``interpret``.
@@ -169,7 +172,7 @@ def probabilities(
         (..., *output_shape), with output_shape (2**bits,) if there is no ``interpret``.
 
     Raises:
-        UnsupportedCircuitError: If an instruction is not unitary.
+        UnsupportedCircuitError: If an instruction has no exact function.
         JaxQNNError: If parameters are foreign, repeated or left over, or ``interpret`` leaves
             ``output_shape``.
 

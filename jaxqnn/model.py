@@ -36,13 +36,13 @@ class Model:
     """A measured circuit as data for the engine.
 
     Args:
-        circuit: Unitary instructions, perhaps with measurements at the end.
+        circuit: Unitary instructions, measurements, resets and branches.
         specification: What to measure.
         inputs: Parameters that differ from sample to sample.
         weights: Parameters shared by the batch. Together with the inputs, all of the circuit's.
 
     Raises:
-        UnsupportedCircuitError: If the circuit is not unitary.
+        UnsupportedCircuitError: If an instruction is none of these.
         JaxQNNError: If parameters are repeated, foreign or left over, or the specification does not
             fit the circuit.
     """
@@ -57,7 +57,7 @@ class Model:
         _check_parameters(circuit, inputs, weights)
         self.num_inputs, self.num_weights = len(inputs), len(weights)
         self.output_shape = specification.output_shape(circuit)
-        built = build(circuit, inputs, weights)
+        built = build(circuit, inputs, weights, specification.reads)
         self.built: CircuitProgram = replace(
             built, program=specification.finish(circuit, built.program)
         )
@@ -146,7 +146,7 @@ class Model:
     @cached_property
     def arrays(self) -> ProgramArrays:
         """The program as the sweeps read it."""
-        check_width(self.program.num_qubits)
+        check_width(self.program.num_qubits, self.built.num_added)
         return ProgramArrays(self.program)
 
     @property
@@ -233,18 +233,30 @@ class Model:
         return (inputs, weights) if self.atoms is None else jax.vmap(self.columns)(inputs, weights)
 
 
-def check_width(num_qubits: int) -> None:
+def check_width(num_qubits: int, num_added: int = 0) -> None:
     """Refuses states that labels cannot count.
+
+    Args:
+        num_qubits: Of the state on one device.
+        num_added: How many of them are for outcomes of measurements and resets on the way.
 
     Raises:
         JaxQNNError: If one device would hold more than 2^31 amplitudes.
     """
     if num_qubits > _WIDEST_LABEL:
         raise JaxQNNError(
-            f"A state of {num_qubits} qubits on one device takes {readable(8 << num_qubits)} in "
-            f"single precision, and the engine counts amplitudes by {_WIDEST_LABEL} bits. Share "
-            'the state out: mesh= with an axis "state" of more devices.'
+            f"A state of {num_qubits} qubits{of_them(num_added)} on one device takes "
+            f"{readable(8 << num_qubits)} in single precision, and the engine counts amplitudes by "
+            f'{_WIDEST_LABEL} bits. Share the state out: mesh= with an axis "state" of more '
+            "devices."
         )
+
+
+def of_them(num_added: int) -> str:
+    """Why there are more qubits than the circuit has, for messages."""
+    if not num_added:
+        return ""
+    return f", {num_added} of them for outcomes of measurements and resets on the way,"
 
 
 def _check_parameters(

@@ -1,7 +1,8 @@
 """A network's outputs by Qiskit's `Statevector`, and their derivatives by central differences.
 
 This is the third opinion of `jaxqnn.verify` and of `jaxqnn check`. It shares no code with the
-engine: a circuit is bound with numbers, run by Qiskit, and read out from its 2**n amplitudes.
+engine: a circuit is bound with numbers, run by Qiskit, and read out from its 2**n amplitudes; one
+that measures on the way is run branch by branch.
 """
 
 import math
@@ -16,6 +17,8 @@ from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 from qiskit_machine_learning.circuit.library.raw_feature_vector import ParameterizedInitialize
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 
+from jaxqnn.branches import branches, measures_on_the_way
+from jaxqnn.circuit.measured_bits import read_bits
 from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
 
 FloatArray = NDArray[np.float64]
@@ -37,18 +40,23 @@ class Reference:
     """The outputs of one network as a function of its parameters' values.
 
     Attributes:
-        circuit: The circuit without its trailing measurements.
+        circuit: The circuit, without its trailing measurements unless it measures on the way.
         parameters: The order of the values: the network's inputs, then its weights.
         read: Maps a state to the flat row of outputs.
+        read_branches: The same of all branches, for a circuit that measures on the way.
     """
 
     circuit: QuantumCircuit
     parameters: tuple[Parameter, ...]
     read: Callable[[Statevector], FloatArray]
+    read_branches: Callable[[QuantumCircuit], FloatArray] | None = None
 
     def __call__(self, values: Sequence[float] | FloatArray) -> FloatArray:
         """The outputs at one point, flat, of shape `(num_outputs,)`."""
-        return self.read(Statevector(bind(self.circuit, self.parameters, values)))
+        bound = bind(self.circuit, self.parameters, values)
+        if self.read_branches is not None:
+            return self.read_branches(bound)
+        return self.read(Statevector(bound))
 
 
 class Derivative(NamedTuple):
@@ -105,7 +113,7 @@ def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, dict[
     for index, instruction in enumerate(circuit.data):
         name = instruction.operation.name
         qubits = [circuit.find_bit(qubit).index for qubit in instruction.qubits]
-        if name == "barrier":
+        if name in ("barrier", "delay"):
             continue
         if instruction.clbits and name != "measure":
             raise UnsupportedCircuitError(
@@ -131,27 +139,50 @@ def network_reference(qnn: EstimatorQNN | SamplerQNN) -> Reference:
         UnsupportedCircuitError: If Qiskit's `Statevector` has no single answer for the circuit.
         JaxQNNError: If `interpret` leaves the network's output shape.
     """
-    circuit, measured = without_measurements(qnn.circuit)
     parameters = (*(qnn.input_params or ()), *(qnn.weight_params or ()))
+    on_the_way = measures_on_the_way(qnn.circuit)
+    circuit, measured = (qnn.circuit, {}) if on_the_way else without_measurements(qnn.circuit)
     if isinstance(qnn, EstimatorQNN):
         operators = [_operator(observable, qnn.circuit) for observable in _listed(qnn.observables)]
 
         def expectations(state: Statevector) -> FloatArray:
             return np.array([np.real(state.expectation_value(op)) for op in operators])
 
-        return Reference(circuit, parameters, expectations)
+        if not on_the_way:
+            return Reference(circuit, parameters, expectations)
+        return Reference(circuit, parameters, expectations, lambda bound: mean(bound, expectations))
 
+    read = read_bits(qnn.circuit)
+    measured = {place: measured[bit] for place, bit in enumerate(read) if bit in measured}
     if not qnn.circuit.clbits:
         measured = _measure_all(qnn.circuit)
     interpret = qnn.interpret or int
-    classes = _classes(measured, circuit.num_qubits, interpret, tuple(qnn.output_shape))
     num_outputs = int(np.prod(qnn.output_shape))
+    if on_the_way and qnn.circuit.clbits:
+
+        def of_branches(bound: QuantumCircuit) -> FloatArray:
+            found = branches(bound)
+            keys = np.array([sum(b.bits[bit] << i for i, bit in enumerate(read)) for b in found])
+            flat = _flat_classes(keys, interpret, tuple(qnn.output_shape))
+            weights = [np.linalg.norm(branch.state.data) ** 2 for branch in found]
+            return np.bincount(flat, weights=weights, minlength=num_outputs).astype(np.float64)
+
+        return Reference(circuit, parameters, lambda _: np.empty(0), of_branches)
+    classes = _classes(measured, circuit.num_qubits, interpret, tuple(qnn.output_shape))
 
     def probabilities(state: Statevector) -> FloatArray:
         weights = np.abs(np.asarray(state.data)) ** 2
         return np.bincount(classes, weights=weights, minlength=num_outputs).astype(np.float64)
 
-    return Reference(circuit, parameters, probabilities)
+    if not on_the_way:
+        return Reference(circuit, parameters, probabilities)
+    return Reference(circuit, parameters, probabilities, lambda bound: mean(bound, probabilities))
+
+
+def mean(circuit: QuantumCircuit, read: Callable[[Statevector], FloatArray]) -> FloatArray:
+    """What is read of a bound circuit's state, over all its branches."""
+    parts = [read(branch.state) for branch in branches(circuit, measure_at_end=False)]
+    return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
 
 
 def central_difference(
@@ -232,6 +263,13 @@ def _classes(
     keys = np.zeros_like(labels)
     for clbit, qubit in measured.items():
         keys |= ((labels >> qubit) & 1) << clbit
+    return _flat_classes(keys, interpret, output_shape)
+
+
+def _flat_classes(
+    keys: NDArray[np.int64], interpret: Callable[[int], Any], output_shape: tuple[int, ...]
+) -> NDArray[np.int64]:
+    """The flat output index of each outcome."""
     distinct, position = np.unique(keys, return_inverse=True)
     flat = np.empty(len(distinct), dtype=np.int64)
     for row, key in enumerate(distinct):

@@ -46,12 +46,12 @@ def final_amplitudes(program: Program, values: ArrayLike) -> Complexes:
 
 
 def on_circuit(built: CircuitProgram, values: ArrayLike) -> Complexes:
-    """The state on all qubits of the circuit, idle ones in |0>."""
+    """The state on all qubits of the circuit, idle ones in |0>, and on those added to it."""
     labels = np.arange(1 << built.program.num_qubits)
     scattered = np.zeros_like(labels)
     for i, qubit in enumerate(built.qubits):
         scattered |= (labels >> i & 1) << qubit
-    found = np.zeros(1 << built.width, complex)
+    found = np.zeros(1 << max(built.width, *(qubit + 1 for qubit in built.qubits)), complex)
     found[scattered] = final_amplitudes(built.program, values)
     return found
 

@@ -57,9 +57,19 @@ def rotation() -> QuantumCircuit:
 
 @pytest.fixture
 def midway() -> QuantumCircuit:
+    """It measures on the way."""
     circuit = QuantumCircuit(1, 1, name="midway")
+    circuit.ry(Parameter("theta"), 0)
     circuit.measure(0, 0)
-    circuit.x(0)
+    circuit.ry(0.7, 0)
+    return circuit
+
+
+@pytest.fixture
+def endless() -> QuantumCircuit:
+    circuit = QuantumCircuit(1, 1, name="endless")
+    with circuit.while_loop((circuit.clbits[0], 0)):
+        circuit.measure(0, 0)
     return circuit
 
 
@@ -120,11 +130,23 @@ def test_check_fails_with_code_1(tmp_path: Path) -> None:
 
 
 def test_check_names_what_it_does_not_support(
-    tmp_path: Path, bell: QuantumCircuit, midway: QuantumCircuit
+    tmp_path: Path, bell: QuantumCircuit, endless: QuantumCircuit
 ) -> None:
-    text = run("check", save(tmp_path / "some.qpy", [bell, midway]), code=2)
+    text = run("check", save(tmp_path / "some.qpy", [bell, endless]), code=2)
     assert "bell" in text
-    assert "circuit 'midway': Instruction" in text
+    assert "circuit 'endless': Instruction" in text
+
+
+def test_check_and_info_take_what_measures_on_the_way(
+    tmp_path: Path, midway: QuantumCircuit
+) -> None:
+    file = save(tmp_path / "m.qpy", [midway])
+    report = run_json("check", file)["circuits"][0]
+    assert report["passed"]
+    assert report["state_error"] is None
+    assert report["expectation_error"] < 1e-10
+    assert report["gradient_error"] < 1e-7
+    assert "1, 1 of them acted on, and 1 for measurements on the way" in run("info", file)
 
 
 def test_check_refuses_what_does_not_fit(tmp_path: Path) -> None:
@@ -186,8 +208,9 @@ def test_info_takes_circuits_too_wide_to_run(tmp_path: Path) -> None:
     assert "TiB" in run("info", file)
 
 
-def test_info_names_what_it_does_not_support(tmp_path: Path, midway: QuantumCircuit) -> None:
-    assert "midway" not in run("info", save(tmp_path / "m.qpy", [midway]), code=2).splitlines()[0]
+def test_info_names_what_it_does_not_support(tmp_path: Path, endless: QuantumCircuit) -> None:
+    text = run("info", save(tmp_path / "m.qpy", [endless]), code=2)
+    assert "endless" not in text.splitlines()[0]
 
 
 def test_bench_compares_times_and_plots(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ A failure names its seed: ``random_case(seed)`` makes the circuit again.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from branches import distribution, means_before_end, on_points
 from complex_step import derivatives
 from layer_form import on_circuit
 from oracles import Case, differences, joined
@@ -18,10 +20,12 @@ from qiskit.circuit.library import HamiltonianGate, PauliEvolutionGate, UnitaryG
 from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
 from qiskit_aer import AerSimulator
 from random_circuits import REACH, random_case, transpiled, with_measurements
+from random_dynamic import random_dynamic_case
 
 import jaxqnn
+from jaxqnn.circuit.measured_bits import read_bits
 from jaxqnn.evaluator import Evaluator
-from jaxqnn.measure import Expectation
+from jaxqnn.measure import Expectation, Probabilities
 from jaxqnn.program.build import build
 from jaxqnn.program.program import check
 
@@ -137,17 +141,21 @@ def _check_slopes(case: Case, seed: int, evaluator: Evaluator, reach: float) -> 
 
 
 def _check_outcomes(case: Case, seed: int) -> None:
-    """Registers of any name, number and order, and qubits measured in any order."""
+    """Registers of any name, number and order, some unread, and qubits measured in any order."""
     inputs, weights = _points(seed, REACH)
     measured, qubit_of = with_measurements(case.circuit, seed)
-    size = 1 << measured.num_clbits
+    registers = {r.name: [measured.find_bit(b).index for b in r] for r in measured.cregs}
+    used = {name: bits for name, bits in registers.items() if qubit_of.keys() & set(bits)}
+    read = used["meas"] if "meas" in used else [bit for bits in used.values() for bit in bits]
+    size = 1 << len(read)
     network = jaxqnn.SamplerQNN(
         circuit=measured, interpret=lambda outcome: outcome, output_shape=size, **case.split
     )
     labels = np.arange(1 << case.circuit.num_qubits)
     outcomes = np.zeros_like(labels)
-    for bit, qubit in qubit_of.items():
-        outcomes |= (labels >> qubit & 1) << bit
+    for place, bit in enumerate(read):
+        if bit in qubit_of:
+            outcomes |= (labels >> qubit_of[bit] & 1) << place
     expected = np.zeros((len(inputs), size))
     for label, column in enumerate((np.abs(case.states(inputs, weights)) ** 2).T):
         expected[:, outcomes[label]] += column
@@ -166,6 +174,54 @@ def _check_transpiled(case: Case, seed: int) -> None:
         error = np.abs(network.forward(inputs, weights) - expected).max()
         # Qiskit's synthesis of unitaries and states rounds.
         assert error < 1e-7, f"random_case({seed}), transpiled: off by {error:.1e}"
+
+
+def _check_branches(case: Case, seed: int) -> None:
+    """Measurements on the way: means over all branches, and all bits' distribution, by three ways.
+
+    The deferred circuit is run by the plain interpreter, and what was added to it is traced out.
+    """
+    inputs, weights = _points(seed)
+    labels = np.arange(1 << case.circuit.num_qubits)
+    for observables in (OBSERVABLES, OBSERVABLES[1:2]):
+        built = build(case.circuit, case.inputs, case.weights, Expectation(observables).reads)
+        matrices = [observable.to_matrix() for observable in observables]
+        states = [on_circuit(built, values) for values in joined(inputs, weights)]
+        parts = [state.reshape(-1, labels.size) for state in states]
+        found = [[np.einsum("ai,ij,aj->", s.conj(), m, s).real for m in matrices] for s in parts]
+        mean = partial(means_before_end, observables=observables)
+        expected = on_points(case, inputs, weights, mean)
+        error = np.abs(np.array(found) - expected).max()
+        assert error < 1e-10, f"random_dynamic_case({seed}): means are off by {error:.1e}"
+    bits = read_bits(case.circuit)
+    if not bits:
+        return
+    built = build(case.circuit, case.inputs, case.weights, Probabilities().reads)
+    states = [on_circuit(built, values) for values in joined(inputs, weights)]
+    labels = np.arange(states[0].size)
+    outcomes = np.zeros_like(labels)
+    for i, bit in enumerate(bits):
+        if bit in built.bits:
+            outcomes |= (labels >> built.bits[bit] & 1) << i
+    shares = [np.bincount(outcomes, np.abs(s) ** 2, 1 << len(bits)) for s in states]
+    expected = on_points(case, inputs, weights, lambda c: distribution(c, bits))
+    error = np.abs(np.array(shares) - expected).max()
+    assert error < 1e-10, f"random_dynamic_case({seed}): outcomes are off by {error:.1e}"
+
+
+def _check_branch_derivatives(case: Case, seed: int) -> None:
+    """The same through the engine, and its derivatives."""
+    inputs, weights = _points(seed)
+    evaluator = Evaluator(case.circuit, Expectation(OBSERVABLES), case.inputs, case.weights)
+
+    def exact(w: np.ndarray) -> np.ndarray:
+        return on_points(case, inputs, w, lambda c: means_before_end(c, OBSERVABLES))
+
+    error = np.abs(evaluator.value(inputs, weights) - exact(weights)).max()
+    assert error < 1e-10, f"random_dynamic_case({seed}): means are off by {error:.1e}"
+    _, by_weights = evaluator.jacobian(inputs, weights)
+    error = np.abs(by_weights - differences(exact, weights)).max()
+    assert error < 1e-5, f"random_dynamic_case({seed}): derivatives are off by {error:.1e}"
 
 
 @pytest.mark.parametrize("first", range(0, 60, 20))
@@ -192,6 +248,29 @@ def test_outcomes_of_random_measurements(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(400, 404))
 def test_random_circuits_transpiled(seed: int) -> None:
     _check_transpiled(random_case(seed, exact=False), seed)
+
+
+@pytest.mark.parametrize("first", range(500, 530, 10))
+def test_random_measurements_on_the_way(first: int) -> None:
+    for seed in range(first, first + 10):
+        _check_branches(random_dynamic_case(seed), seed)
+
+
+def test_derivatives_of_random_circuits_with_branches() -> None:
+    for seed in range(600, 603):
+        _check_branch_derivatives(random_dynamic_case(seed), seed)
+
+
+@pytest.mark.long
+def test_many_random_measurements_on_the_way() -> None:
+    for seed in range(1000, 1400):
+        _check_branches(random_dynamic_case(seed, 3, 8 + seed % 12), seed)
+
+
+@pytest.mark.long
+def test_derivatives_of_many_random_circuits_with_branches() -> None:
+    for seed in range(1000, 1040):
+        _check_branch_derivatives(random_dynamic_case(seed), seed)
 
 
 @pytest.mark.long

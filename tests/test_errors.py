@@ -43,6 +43,11 @@ def looped(made: QuantumCircuit) -> None:
         made.x(1)
 
 
+def forever(made: QuantumCircuit) -> None:
+    with made.while_loop((made.clbits[0], 0)):
+        made.measure(0, 0)
+
+
 def state_of(made: QuantumCircuit) -> Callable[[], Any]:
     return lambda: jaxqnn.statevector(made)
 
@@ -218,10 +223,10 @@ CATALOGUE: dict[str, Entry] = {
     ),
     # Networks
     "an unknown precision": (estimator(precision="half"), JaxQNNError, ("precision", "'half'")),
-    "a network of a reset circuit": (
-        lambda: jaxqnn.EstimatorQNN(circuit=circuit(lambda c: c.reset(0))),
+    "a network of a circuit without an end": (
+        lambda: jaxqnn.EstimatorQNN(circuit=circuit(forever)),
         UnsupportedCircuitError,
-        ("Instruction 1", "'reset'"),
+        ("Instruction 1", "'while_loop'"),
     ),
     "a network's observable too wide": (
         estimator(observables=[Pauli("ZZZ")]),
@@ -342,6 +347,6 @@ def test_nothing_is_compiled_before_a_mistake_is_found() -> None:
         wide.ry(parameters[qubit], qubit)
     with pytest.raises(JaxQNNError, match="Observable 0"):
         jaxqnn.EstimatorQNN(circuit=wide, weight_params=parameters, observables=Pauli("Z"))
-    wide.reset(3)
+    wide.append(Gate("mystery", 1, []), [3])
     with pytest.raises(UnsupportedCircuitError, match="Instruction 40"):
         jaxqnn.SamplerQNN(circuit=wide, weight_params=parameters)

@@ -81,11 +81,11 @@ def more_bits_than_qubits() -> QuantumCircuit:
     return circuit
 
 
-def measured_midway() -> QuantumCircuit:
+def measured_until_zero() -> QuantumCircuit:
     circuit = QuantumCircuit(1, 1)
     circuit.h(0)
-    circuit.measure(0, 0)
-    circuit.h(0)
+    with circuit.while_loop((circuit.clbits[0], 1)):
+        circuit.measure(0, 0)
     return circuit
 
 
@@ -227,10 +227,10 @@ CATALOGUE: dict[str, Entry] = {
         ("precision", "2", "1"),
     ),
     # Primitives
-    "a measurement in the middle of a sampled circuit": (
-        lambda: jaxqnn.JaxSampler().run([measured_midway()]).result(),
+    "a loop without an end in a sampled circuit": (
+        lambda: jaxqnn.JaxSampler().run([measured_until_zero()]).result(),
         UnsupportedCircuitError,
-        ("Instruction 1", "'measure'", "0"),
+        ("Instruction 1", "'while_loop'", "0"),
     ),
     "no registers to join": (
         lambda: sampled().join_data([]),

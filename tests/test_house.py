@@ -40,6 +40,7 @@ ORDER = (
     "torch",
     "twins",
     "sklearn",
+    "branches",
     "reference",
     "report",
     "verify",

@@ -173,6 +173,15 @@ class Walk:
             phases.append(extra)
         return operations, Angle.total(phases)
 
+    def under(
+        self, lowering: Lowering, controls: Sequence[int], state: int, where: str
+    ) -> Lowering:
+        """Something that is lowered already, where these qubits have the values of a state."""
+        if not controls:
+            return lowering
+        _check_width(lowering, len(controls), where)
+        return controlled(lowering, controls, state, self._multi_phase(where))
+
     def _has_row(self, gate: QiskitOperation) -> bool:
         # Names are not unique: a user's gate may be called "u". Qiskit's own have a known class.
         # (A gate with an open control has another name, and is taken as a controlled gate.)

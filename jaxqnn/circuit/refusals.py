@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from qiskit.circuit import ControlFlowOp, Measure, Operation, Reset, Store
+from qiskit.circuit import (
+    BreakLoopOp,
+    ContinueLoopOp,
+    ControlFlowOp,
+    Measure,
+    Operation,
+    Reset,
+    Store,
+    WhileLoopOp,
+)
 
 from jaxqnn.errors import UnsupportedCircuitError
 
@@ -13,33 +21,58 @@ _QISKIT_INSTEAD = "or use Qiskit's own network with a sampling primitive for thi
 
 
 def refuse_not_unitary(gate: Operation, where: str) -> None:
-    """Raises for what is known not to be unitary.
+    """Raises for what neither is unitary nor can be deferred.
 
     Args:
         gate: Any operation.
         where: Names its index, name and qubits.
 
     Raises:
-        UnsupportedCircuitError: If it resets, measures, branches or uses classical values.
+        UnsupportedCircuitError: If it resets, measures or branches inside a gate, repeats as long
+            as a measured value says, or uses real-time variables.
     """
-    if isinstance(gate, Reset):
-        _refuse(where, "resets qubits that were acted on before", "Remove it, " + _QISKIT_INSTEAD)
-    if isinstance(gate, Measure):
-        _refuse(
-            where, "measures inside another instruction", "Measure at the circuit's end instead."
-        )
-    if isinstance(gate, ControlFlowOp):
+    if isinstance(gate, WhileLoopOp):
         _refuse(
             where,
-            "is control flow, whose branches a statevector does not choose between",
-            "Unroll it or remove it, " + _QISKIT_INSTEAD,
+            "repeats as long as a measured value says, so how often has no bound",
+            "Unroll it: as many rounds as matter, each under an if_test, " + _QISKIT_INSTEAD,
+        )
+    if isinstance(gate, BreakLoopOp | ContinueLoopOp):
+        _refuse(
+            where,
+            "leaves a round of a loop",
+            "Put what follows under an if_test instead, " + _QISKIT_INSTEAD,
         )
     if isinstance(gate, Store):
-        _refuse(where, "stores a classical value", "Remove it, " + _QISKIT_INSTEAD)
+        refuse_real_time(where, "stores a real-time variable")
+    if isinstance(gate, Reset | Measure | ControlFlowOp):
+        _refuse(
+            where,
+            "is not unitary, and stands inside a gate",
+            "Move it out of the gate, into the circuit.",
+        )
+
+
+def refuse_real_time(where: str, what: str) -> NoReturn:
+    """Raises for classical values that are more than bits."""
+    _refuse(
+        where,
+        what,
+        "Use conditions on classical bits and registers, which are exact here, " + _QISKIT_INSTEAD,
+    )
+
+
+def refuse_mixed(where: str) -> NoReturn:
+    """Raises where a state is asked for and there is a mixture."""
+    _refuse(
+        where,
+        "resets, decides, or acts after a measurement, so there is no one state at the end",
+        "Use expectation or probabilities, which average over all outcomes, or remove it.",
+    )
 
 
 def refuse_late_start(where: str) -> NoReturn:
-    """Raises for amplitudes set on qubits that were acted on."""
+    """Raises for amplitudes with parameters on qubits that were acted on, or under a condition."""
     _refuse(
         where,
         "sets amplitudes of qubits that were acted on before, which is not unitary",
@@ -80,29 +113,6 @@ def refuse_opaque(gate: Operation, where: str, error: Exception | None = None) -
         "Transpile the circuit if Qiskit can synthesise it, give it a definition, or replace it "
         "with a UnitaryGate.",
     )
-
-
-def refuse_after_measurement(
-    where: str, qubits: Sequence[int], measured: Mapping[int, int]
-) -> None:
-    """Raises if an instruction acts on a qubit that was measured before.
-
-    Args:
-        where: Names the instruction.
-        qubits: What it acts on.
-        measured: The index of the measurement of each measured qubit.
-
-    Raises:
-        UnsupportedCircuitError: If it does.
-    """
-    for qubit in qubits:
-        if qubit in measured:
-            _refuse(
-                where,
-                f"acts on qubit {qubit} after its measurement (instruction {measured[qubit]})",
-                "Only measurements at the end can be passed over: remove the measurement, "
-                + _QISKIT_INSTEAD,
-            )
 
 
 def _refuse(where: str, what: str, remedy: str) -> NoReturn:

@@ -7,6 +7,7 @@ from qiskit.circuit import QuantumCircuit
 
 from jaxqnn import EstimatorQNN
 from jaxqnn.cli.output import size
+from jaxqnn.measure.specification import Expectation
 from jaxqnn.program.build import build
 
 _SHOWN_LINES = 40
@@ -19,7 +20,8 @@ class CircuitInfo:
 
     Attributes:
         instructions: How often each kind of instruction occurs.
-        active_qubits: Qubits that are acted on; the others cost nothing.
+        active_qubits: Qubits that are simulated; those that nothing acts on cost nothing.
+        added_qubits: How many of them are for outcomes of measurements and resets on the way.
         rotation_qubits: How many qubits one layer rotates at once.
         phases: Terms of all phase polynomials together.
         state_bytes: One state in double precision.
@@ -35,6 +37,7 @@ class CircuitInfo:
     instructions: dict[str, int]
     parameters: tuple[str, ...]
     active_qubits: int
+    added_qubits: int
     layers: int
     rotation_qubits: int
     phases: int
@@ -48,10 +51,11 @@ def describe(circuit: QuantumCircuit, batch: int) -> CircuitInfo:
     """Lower a circuit and foretell its cost; nothing of the state's size is allocated.
 
     Raises:
-        UnsupportedCircuitError: If the circuit is not unitary.
+        UnsupportedCircuitError: If an instruction can be neither lowered nor deferred.
     """
     parameters = tuple(circuit.parameters)
-    program = build(circuit, (), parameters).program
+    built = build(circuit, (), parameters, Expectation().reads)
+    program = built.program
     cost = EstimatorQNN(circuit=circuit, weight_params=parameters).resources(batch)
     return CircuitInfo(
         name=circuit.name,
@@ -61,6 +65,7 @@ def describe(circuit: QuantumCircuit, batch: int) -> CircuitInfo:
         instructions=dict(circuit.count_ops()),
         parameters=tuple(parameter.name for parameter in parameters),
         active_qubits=program.num_qubits,
+        added_qubits=built.num_added,
         layers=len(program.layers),
         rotation_qubits=len(program.rotated.positions),
         phases=sum(len(layer.phases) for layer in program.layers),
@@ -74,7 +79,8 @@ def describe(circuit: QuantumCircuit, batch: int) -> CircuitInfo:
 def print_info(info: CircuitInfo, *, full: bool) -> None:
     """The facts as a list, then the program, cut short unless it is wanted in full."""
     facts = {
-        "qubits": f"{info.qubits}, {info.active_qubits} of them acted on",
+        "qubits": f"{info.qubits}, {info.active_qubits - info.added_qubits} of them acted on"
+        + (f", and {info.added_qubits} for measurements on the way" if info.added_qubits else ""),
         "classical bits": info.clbits,
         "depth": info.depth,
         "instructions": ", ".join(f"{count} {name}" for name, count in info.instructions.items()),

@@ -54,8 +54,9 @@ class JaxEstimatorGradient(BaseEstimatorGradient):
 
     Raises:
         ValueError: From ``run``, as QML's: lengths, qubits or parameters do not fit.
-        UnsupportedCircuitError: From ``job.result()``, for a circuit with a reset, control flow,
-            or anything else that no exact statevector function has.
+        UnsupportedCircuitError: From ``job.result()``, for a circuit with a ``while`` loop,
+            real-time variables or anything else that no exact function has; for ``IMAG`` and
+            ``COMPLEX`` also for one that measures or resets on the way, which has no one state.
 
     Example:
         >>> from qiskit import QuantumCircuit

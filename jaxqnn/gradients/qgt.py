@@ -45,8 +45,8 @@ class JaxQGT(BaseQGT):
 
     Raises:
         ValueError: From ``run``, as QML's: lengths or parameters do not fit.
-        UnsupportedCircuitError: From ``job.result()``, for a circuit with a reset, control flow,
-            or anything else that no exact statevector function has.
+        UnsupportedCircuitError: From ``job.result()``, for a circuit that measures or resets on the
+            way, or has anything else that no exact statevector function has.
 
     Example:
         >>> from qiskit import QuantumCircuit

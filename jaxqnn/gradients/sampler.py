@@ -35,8 +35,8 @@ class JaxSamplerGradient(BaseSamplerGradient):
     A drop-in for `ParamShiftSamplerGradient`: the same ``run``, the same result.  Equal circuits in
     one ``run`` are one batch.  ``gradients[i][j][k]`` is :math:`∂p_k/∂θ_j` of circuit i, for every
     outcome k, an integer whose bit 0 is the first classical bit.  As in QML, a register named
-    ``meas``, or else one named ``c``, is read alone; a circuit with neither is read whole, and one
-    without classical bits as if all its qubits were measured.
+    ``meas`` is read alone; without it all measured registers are, and a circuit without classical
+    bits as if all its qubits were measured.
 
     Args:
         sampler: None, `JaxSampler()` and `QMLSampler()` are exact and run on JAX.  Any other one
@@ -47,8 +47,8 @@ class JaxSamplerGradient(BaseSamplerGradient):
 
     Raises:
         ValueError: From ``run``, as QML's: lengths or parameters do not fit.
-        UnsupportedCircuitError: From ``job.result()``, for a circuit with a measurement in its
-            middle, a reset, or control flow.
+        UnsupportedCircuitError: From ``job.result()``, for a circuit with a ``while`` loop,
+            real-time variables, or anything else that no exact function has.
 
     Example:
         >>> from qiskit import QuantumCircuit
@@ -113,15 +113,6 @@ def _jacobian(
         return np.zeros((len(rows), 0, 0))
     evaluator = row_evaluator(
         (group.key, "outcomes"),
-        lambda: RowEvaluator(group.circuit, _outcomes(group.circuit)),
+        lambda: RowEvaluator(group.circuit, Probabilities()),
     )
     return np.ascontiguousarray(evaluator.jacobian(rows, columns).swapaxes(1, 2))
-
-
-def _outcomes(circuit: QuantumCircuit) -> Probabilities:
-    """Return the measurement of the one register QML's gradients look at, or of all bits."""
-    named = {register.name: register for register in circuit.cregs}
-    register = named.get("meas", named.get("c"))
-    if register is None:
-        return Probabilities()
-    return Probabilities(bits=tuple(circuit.find_bit(bit).index for bit in register))

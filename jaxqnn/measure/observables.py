@@ -102,20 +102,22 @@ _String = tuple[int, int, complex]  # shift, mask, coefficient
 def _on_labels(built: CircuitProgram, observable: SparsePauliOp) -> list[_String]:
     """The strings as they act on final labels; those that vanish on idle qubits are left out."""
     frame, flips = built.program.frame, built.program.flips
+    # Qubits beyond the circuit's own, of measurements on the way, are averaged over.
+    places = [i for i, qubit in enumerate(built.qubits) if qubit < built.width]
+    active = [built.qubits[i] for i in places]
     idle = np.ones(built.width, np.bool_)
-    idle[list(built.qubits)] = False
-    active = list(built.qubits)
+    idle[active] = False
     found = []
     for pauli, coefficient in zip(observable.paulis, observable.coeffs, strict=True):
         if np.any(pauli.x & idle):
             continue  # <0|X|0> = 0
         shift = mask = weight = sign = 0
-        for qubit, (x, z) in enumerate(zip(pauli.x[active], pauli.z[active], strict=True)):
+        for place, x, z in zip(places, pauli.x[active], pauli.z[active], strict=True):
             if x:
-                shift ^= frame.columns[qubit]
+                shift ^= frame.columns[place]
             if z:
-                mask ^= frame.rows[qubit]
-                sign ^= flips >> qubit & 1
+                mask ^= frame.rows[place]
+                sign ^= flips >> place & 1
             weight += bool(x and z)
         # P = i^weight X^x Z^z; Z acts first, on the label before the shift.
         factor = complex(coefficient.real) * 1j**weight * (-1) ** (sign ^ parity(mask & shift))

@@ -10,8 +10,10 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit import Measure, QuantumCircuit
+from qiskit.circuit import QuantumCircuit
 
+from jaxqnn.circuit.liveness import Reads
+from jaxqnn.circuit.measured_bits import read_bits
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.errors import JaxQNNError
 from jaxqnn.measure.observables import TABULATED_QUBITS, Observables, as_sums, expectation
@@ -38,6 +40,9 @@ class Specification(Protocol):
     def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
         """The shape of one sample's outputs."""
 
+    def reads(self, circuit: QuantumCircuit) -> Reads:
+        """What it looks at; asked for if something is measured on the way."""
+
     def finish(self, circuit: QuantumCircuit, program: Program) -> Program:
         """The program with what is not measured left out, and what is measured written in."""
 
@@ -58,6 +63,16 @@ class Expectation:
         """(number of observables,)."""
         return (len(as_sums(self.observables, circuit.num_qubits)),)
 
+    def reads(self, circuit: QuantumCircuit) -> Reads:
+        """See ``Specification``; each qubit in Z if no string has another letter there."""
+        sums = as_sums(self.observables, circuit.num_qubits)
+        x = np.any([np.any(observable.paulis.x, axis=0) for observable in sums], axis=0)
+        z = np.any([np.any(observable.paulis.z, axis=0) for observable in sums], axis=0)
+        return Reads(
+            values=frozenset(np.flatnonzero(z & ~x).tolist()),
+            states=frozenset(np.flatnonzero(x).tolist()),
+        )
+
     def finish(self, circuit: QuantumCircuit, program: Program) -> Program:
         """See ``Specification``; observables of Z alone see no phase after the last rotation."""
         sums = as_sums(self.observables, circuit.num_qubits)
@@ -77,15 +92,15 @@ class Expectation:
 class Probabilities:
     """Probabilities of outcomes, or of the classes ``interpret`` maps outcomes to.
 
-    An outcome is the integer whose bit c is classical bit c; without measurements, whose bit q is
-    qubit q.
+    An outcome is the integer of the classical bits that ``read_bits`` names; without any classical
+    bits, whose bit q is qubit q.
 
     Attributes:
         interpret: Maps an outcome to an index (or a tuple of indices) of the output; None keeps
             outcomes as they are.
         shape: The output's shape; needed with ``interpret``.
-        bits: Outcome bit i is classical bit (or qubit) bits[i]; None for all in order. Networks use
-            it for transpiled circuits, whose virtual qubits lie scattered.
+        bits: Outcome bit i is classical bit (or qubit) bits[i]; None as above. Networks use it for
+            transpiled circuits, whose virtual qubits lie scattered.
     """
 
     interpret: Interpret | None = None
@@ -100,7 +115,7 @@ class Probabilities:
                     "No output shape given, but it's required when using custom interpret "
                     "function. Pass output_shape."
                 )
-            bits = len(_sources(circuit, self.bits))
+            bits = len(self._bits(circuit))
             if bits > _MOST_BITS:
                 raise JaxQNNError(
                     f"{bits} measured bits have 2**{bits} probabilities. Measure fewer qubits, or "
@@ -113,6 +128,11 @@ class Probabilities:
             raise JaxQNNError(f"output_shape must be positive, but is {shape}.")
         return shape
 
+    def reads(self, circuit: QuantumCircuit) -> Reads:
+        """See ``Specification``."""
+        bits = frozenset(self._bits(circuit))
+        return Reads(bits=bits) if circuit.num_clbits else Reads(values=bits)
+
     def finish(self, circuit: QuantumCircuit, program: Program) -> Program:
         """See ``Specification``."""
         return without_final_phases(program)
@@ -121,7 +141,7 @@ class Probabilities:
         """See ``Specification``."""
         shape = self.output_shape(circuit)
         size = math.prod(shape)
-        outcomes = _outcomes(built, _sources(circuit, self.bits))
+        outcomes = _outcomes(built, self.sources(circuit, built))
         index = self._classes(outcomes, shape)
         if np.unique(index).size == index.size:
             label = np.full(size, -1, np.int32)
@@ -136,9 +156,24 @@ class Probabilities:
         labels = 1 << num_qubits
         return max(4 * labels, 8 * min(math.prod(shape) * labels, _DENSE_CLASSES))
 
-    def sources(self, circuit: QuantumCircuit) -> tuple[int | None, ...]:
+    def sources(self, circuit: QuantumCircuit, built: CircuitProgram) -> tuple[int | None, ...]:
         """For each outcome bit the qubit it is read from, None for a bit that stays zero."""
-        return _sources(circuit, self.bits)
+        bits = self._bits(circuit)
+        return tuple(built.bits.get(bit) for bit in bits) if circuit.num_clbits else bits
+
+    def _bits(self, circuit: QuantumCircuit) -> tuple[int, ...]:
+        """The classical bits of an outcome, or the qubits if there are no classical bits."""
+        if self.bits is not None:
+            return self.bits
+        if not circuit.num_clbits:
+            return tuple(range(circuit.num_qubits))
+        bits = read_bits(circuit)
+        if not bits:
+            raise JaxQNNError(
+                f"The circuit has {circuit.num_clbits} classical bits but measures none of them. "
+                "Measure the qubits, or remove the classical bits to measure all qubits."
+            )
+        return bits
 
     def _classes(self, outcomes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
         """The flat output index of every label."""
@@ -185,6 +220,10 @@ class State:
             )
         return (2, 1 << circuit.num_qubits)
 
+    def reads(self, circuit: QuantumCircuit) -> Reads:
+        """See ``Specification``."""
+        return Reads(states=frozenset(range(circuit.num_qubits)), is_pure=True)
+
     def finish(self, circuit: QuantumCircuit, program: Program) -> Program:
         """See ``Specification``; amplitudes have the global phase."""
         return with_global_phase(program)
@@ -199,26 +238,6 @@ class State:
     def measurement_bytes(self, shape: tuple[int, ...], num_qubits: int) -> int:
         """See ``Specification``."""
         return 2 * math.prod(shape)
-
-
-def _sources(circuit: QuantumCircuit, bits: tuple[int, ...] | None) -> tuple[int | None, ...]:
-    """For each outcome bit the qubit it is read from, None for a bit that stays zero."""
-    qubit_index = {qubit: i for i, qubit in enumerate(circuit.qubits)}
-    clbit_index = {clbit: i for i, clbit in enumerate(circuit.clbits)}
-    read: list[int | None]
-    if circuit.num_clbits:
-        read = [None] * circuit.num_clbits
-        for item in circuit.data:
-            if isinstance(item.operation, Measure):
-                read[clbit_index[item.clbits[0]]] = qubit_index[item.qubits[0]]
-        if all(source is None for source in read):
-            raise JaxQNNError(
-                f"The circuit has {circuit.num_clbits} classical bits but measures none of them. "
-                "Measure the qubits, or remove the classical bits to measure all qubits."
-            )
-    else:
-        read = list(range(circuit.num_qubits))
-    return tuple(read if bits is None else [read[bit] for bit in bits])
 
 
 def _outcomes(built: CircuitProgram, sources: tuple[int | None, ...]) -> NDArray[Any]:

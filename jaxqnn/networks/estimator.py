@@ -31,7 +31,8 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
     inputs) or None without ``input_gradients``, and (samples, observables, weights).
 
     Args:
-        circuit: Unitary instructions; measurements at the end are passed over.
+        circuit: Unitary instructions; measurements at the end are passed over. Of measurements on
+            the way, resets and branches, outputs are the mean over all branches.
         estimator: None or an exact one runs on JAX. Any other is honoured as in QML, with one
             warning.
         observables: One or several SparsePauliOp, Pauli or Operator; None is Z on every qubit. For
@@ -49,7 +50,7 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
             along its axis "state" (a power of two).
 
     Raises:
-        UnsupportedCircuitError: If an instruction is not unitary (exact estimators only).
+        UnsupportedCircuitError: If an instruction has no exact function (exact estimators only).
         QiskitMachineLearningError: If an argument does not fit the circuit.
         ValueError: If parameters are foreign or left over.
 

@@ -31,8 +31,9 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
     inputs (None without ``input_gradients``) or of weights. With ``sparse``, both are ``COO``.
 
     Args:
-        circuit: Unitary instructions. Outcome bit c is classical bit c over all registers; without
-            measurements every qubit is measured.
+        circuit: Unitary instructions, measurements, resets and branches. Outcomes are read from the
+            register ``meas`` where it is measured, else from every register that is: bit c is
+            classical bit c over those. Without classical bits every qubit is measured.
         sampler: None or an exact one runs on JAX. Any other is honoured as in QML, with one
             warning.
         input_params: Parameters that stand for the data.
@@ -50,7 +51,7 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
             along its axis "state" (a power of two).
 
     Raises:
-        UnsupportedCircuitError: If an instruction is not unitary (exact samplers only).
+        UnsupportedCircuitError: If an instruction has no exact function (exact samplers only).
         QiskitMachineLearningError: If an argument does not fit the circuit, or ``interpret`` leaves
             ``output_shape``.
         ValueError: If parameters are foreign or left over.

@@ -22,14 +22,15 @@ class ProbabilityArray(ExactProbArray):
     registers, and turned into dictionaries only when one is asked for.
 
     Args:
-        vector: Probability of every joint outcome of the measured qubits, the first the least
-            significant bit, shape (2**qubits,).
-        mask: For each bit of the register, least significant first, its place in the outcome.
+        vector: Probability of every joint outcome of the circuit's measurements, the first the
+            least significant bit, shape (2**measurements,).
+        mask: For each bit of the register, least significant first, its place in the outcome; None
+            for a bit that is zero.
     """
 
     __slots__ = ("_vector",)
 
-    def __init__(self, vector: NDArray[np.float64], mask: Iterable[int]) -> None:
+    def __init__(self, vector: NDArray[np.float64], mask: Iterable[int | None]) -> None:
         mask = list(mask)
         super().__init__({}, mask, len(mask))
         self._vector = vector
@@ -92,7 +93,8 @@ class ProbabilityArray(ExactProbArray):
         (outcomes,) = np.nonzero(self._vector)
         keys = np.zeros(len(outcomes), dtype=np.int64)
         for bit, place in enumerate(self._mask):
-            keys |= ((outcomes >> place) & 1) << bit
+            if place is not None:
+                keys |= ((outcomes >> place) & 1) << bit
         distinct, place_of = np.unique(keys, return_inverse=True)
         values = np.zeros(len(distinct))
         np.add.at(values, place_of, self._vector[outcomes])
@@ -125,23 +127,22 @@ class ExactSamplerPubResult(SamplerPubResult):
         """Return the joint distribution of the named registers.
 
         Args:
-            names: Registers, the first the least significant; None for all in circuit order.
+            names: Registers, the first the least significant; None for all that are measured, in
+                circuit order, as in QML.
 
         Returns:
             A container of the same kind as the registers'.
 
         Raises:
-            ValueError: There are no names, or one is not a measured register.
+            ValueError: There are no names, or one is not a register.
         """
         known: Mapping[str, Any] = dict(self.data.items())
-        chosen = list(known) if names is None else list(names)
+        chosen = list(self.metadata["names"] if names is None else names)
         if not chosen:
-            raise ValueError("names is empty. Name a measured register, or leave names out.")
+            raise ValueError("names is empty. Name a register, or measure into one.")
         for name in chosen:
             if name not in known:
-                raise ValueError(
-                    f"name does not exist: {name}. Choose a measured register: {list(known)}."
-                )
+                raise ValueError(f"name does not exist: {name}. Choose a register: {list(known)}.")
         if self.data.shape == ():
             return ProbabilityArray.concatenate_bits([known[name] for name in chosen])
         joined = np.empty(self.data.shape, dtype=object)

@@ -32,15 +32,16 @@ class JaxEstimator(BaseEstimatorV2):
       of the reference, to rounding.
 
     Observables may also be `qiskit.quantum_info.Operator`s.  Measurements at the end of a circuit
-    are ignored.
+    are ignored; of one that measures, resets or branches on the way, the value is the mean over all
+    branches.
 
     Args:
         default_precision: The precision where none is given; 0 selects the exact mode.
         seed: Seed or generator of the noise.
 
     Raises:
-        UnsupportedCircuitError: From ``job.result()``, for a circuit with a reset, control flow, or
-            anything else that no exact statevector function has.
+        UnsupportedCircuitError: From ``job.result()``, for a circuit with a ``while`` loop,
+            real-time variables or anything else that no exact function has.
 
     Example:
         >>> from qiskit import QuantumCircuit

@@ -1,4 +1,4 @@
-"""Which qubit each classical bit reads, and how outcomes are cut into registers."""
+"""Which measurements a circuit's registers hold at the end, and how outcomes are cut into them."""
 
 from __future__ import annotations
 
@@ -8,67 +8,60 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 
-from jaxqnn.errors import UnsupportedCircuitError
+from jaxqnn.circuit.measured_bits import last_readings
 
 
 @dataclass(frozen=True)
 class RegisterReading:
-    """A classical register and, for each of its bits, the place of the qubit it reads.
+    """A classical register and, for each of its bits, the place of its outcome among all.
 
-    ``places`` index the circuit's measured qubits in increasing order; None is an unmeasured bit.
+    None is an unmeasured bit, which is zero.
     """
 
     name: str
     places: tuple[int | None, ...]
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether anything is measured into it."""
+        return any(place is not None for place in self.places)
+
 
 @dataclass(frozen=True)
 class Reading:
-    """The final measurements of a circuit."""
+    """What a circuit's registers hold at the end.
 
-    qubits: tuple[int, ...]
+    Attributes:
+        bits: A classical bit for each distinct outcome, in the order of the measured qubits.
+        registers: All of them, in the circuit's order.
+    """
+
+    bits: tuple[int, ...]
     registers: tuple[RegisterReading, ...]
 
 
-def final_measurements(circuit: QuantumCircuit) -> Reading:
-    """Return what the circuit's registers read once everything else is done.
+def final_reading(circuit: QuantumCircuit) -> Reading:
+    """Return what the circuit's registers hold once everything is done.
 
-    As in Qiskit's `StatevectorSampler`, the last measurement into a bit counts.
-
-    Raises:
-        UnsupportedCircuitError: If something acts on a qubit after its measurement.
+    As in Qiskit's `StatevectorSampler`, the last measurement into a bit counts, and bits that read
+    the same qubit at the same time are one outcome.
     """
-    free_qubits = set(range(circuit.num_qubits))
-    free_clbits = set(range(circuit.num_clbits))
-    reads: dict[tuple[str, int], int] = {}
-    for index, instruction in reversed([*enumerate(circuit.data)]):
-        if instruction.name == "measure":
-            location = circuit.find_bit(instruction.clbits[0])
-            qubit = circuit.find_bit(instruction.qubits[0]).index
-            if qubit not in free_qubits:
-                raise UnsupportedCircuitError(
-                    f"Instruction {index} ('measure' on qubit {qubit}) is followed by another "
-                    "instruction on its qubit, so there is no exact distribution of one state. "
-                    "Measure at the end, or use Qiskit Aer's sampler for this circuit."
-                )
-            if location.index in free_clbits:
-                reads |= {(register.name, bit): qubit for register, bit in location.registers}
-                free_clbits.remove(location.index)
-        elif instruction.name not in ("barrier", "delay"):
-            free_qubits -= {circuit.find_bit(bit).index for bit in instruction.qubits}
-    qubits = tuple(sorted(set(reads.values())))
-    place = {qubit: index for index, qubit in enumerate(qubits)}
+    readings = last_readings(circuit)
+    # What may have been measured inside a branch has no qubit, and comes last.
+    outcomes = {
+        bit: (circuit.num_qubits, bit) if reading is None else reading
+        for bit, reading in readings.items()
+    }
+    bit_of = {outcome: bit for bit, outcome in outcomes.items()}
+    place = {outcome: i for i, outcome in enumerate(sorted(bit_of))}
+    place_of = {bit: place[outcome] for bit, outcome in outcomes.items()}
     registers = tuple(
         RegisterReading(
-            register.name,
-            tuple(
-                place[reads[register.name, bit]] if (register.name, bit) in reads else None
-                for bit in range(register.size)
-            ),
+            register.name, tuple(place_of.get(circuit.find_bit(bit).index) for bit in register)
         )
         for register in circuit.cregs
     )
-    return Reading(qubits, registers)
+    return Reading(tuple(bit_of[outcome] for outcome in sorted(bit_of)), registers)
 
 
 def pack_bits(outcomes: NDArray[np.int64], register: RegisterReading) -> NDArray[np.uint8]:

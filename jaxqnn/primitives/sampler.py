@@ -24,7 +24,7 @@ from qiskit_machine_learning.primitives.sampler import ExactProbNDArray
 
 from jaxqnn.measure import Probabilities
 from jaxqnn.primitives.containers import ExactSamplerPubResult, ProbabilityArray
-from jaxqnn.primitives.registers import Reading, final_measurements, pack_bits
+from jaxqnn.primitives.registers import Reading, final_reading, pack_bits
 from jaxqnn.primitives.rows import RowEvaluator, group_circuits, row_evaluator, unique_rows
 
 # What Qiskit's StatevectorSampler takes where nothing says how many.
@@ -37,11 +37,14 @@ class JaxSampler(BaseSamplerV2):
     Every point of a PUB, and every PUB with an equal circuit, is a row of one batch.  Two modes, as
     in QML's `QMLSampler`:
 
-    * No shots at construction (the default): exact.  Each measured register is a container with
+    * No shots at construction (the default): exact.  Each register is a container with
       ``get_probabilities()`` and ``get_counts()``, QML's `ExactProbArray` and `ExactProbNDArray`;
       ``shots`` given to `run` or in a PUB are accepted and ignored.
     * ``shots`` or ``default_shots``: the semantics of `StatevectorSampler`.  Registers are
       `BitArray`s; with the same ``seed`` they are those of the reference.
+
+    Bits and registers that nothing is measured into are zero, as in the reference.  Measurements on
+    the way, resets and branches, which the reference refuses, are exact.
 
     Args:
         shots: Number of samples where a PUB and `run` name none; None selects the exact mode.
@@ -50,8 +53,8 @@ class JaxSampler(BaseSamplerV2):
 
     Raises:
         ValueError: ``shots`` and ``default_shots`` differ.
-        UnsupportedCircuitError: From ``job.result()``, for a circuit with a measurement in its
-            middle, a reset, or control flow.
+        UnsupportedCircuitError: From ``job.result()``, for a circuit with a ``while`` loop,
+            real-time variables, or anything else that no exact function has.
 
     Example:
         >>> from qiskit import QuantumCircuit
@@ -102,7 +105,7 @@ class JaxSampler(BaseSamplerV2):
         """Evaluate PUBs ``circuit`` or ``(circuit[, parameter values[, shots]])``.
 
         Args:
-            pubs: PUBs of circuits whose measurements are at their end.
+            pubs: PUBs of circuits that measure into classical registers.
             shots: Replaces the default in this call; ignored in the exact mode.
 
         Returns:
@@ -140,17 +143,14 @@ class JaxSampler(BaseSamplerV2):
         # One view per point: that registers share it is how they are known to belong together.
         vectors = {index: distribution[index] for index in np.ndindex(pub.shape)}
         for register in reading.registers:
-            mask = [place for place in register.places if place is not None]
-            if not mask:
-                continue
             arrays = np.empty(pub.shape, dtype=object)
             for index, vector in vectors.items():
-                arrays[index] = ProbabilityArray(vector, mask)
+                arrays[index] = ProbabilityArray(vector, register.places)
             fields[register.name] = arrays.item() if pub.shape == () else ExactProbNDArray(arrays)
         metadata = {
             "shots": None,
             "exact": True,
-            "names": list(fields),
+            "names": [register.name for register in reading.registers if register.is_measured],
             "circuit_metadata": pub.circuit.metadata,
         }
         return ExactSamplerPubResult(DataBin(**fields, shape=pub.shape), metadata=metadata)
@@ -159,7 +159,7 @@ class JaxSampler(BaseSamplerV2):
         self, pub: SamplerPub, reading: Reading, distribution: NDArray[np.float64]
     ) -> SamplerPubResult:
         outcomes = np.zeros((*pub.shape, pub.shots), dtype=np.int64)
-        if reading.qubits:
+        if reading.bits:
             for index in np.ndindex(pub.shape):
                 # The reference seeds every point anew, unless the seed is a generator.
                 random = np.random.default_rng(self._seed)
@@ -176,16 +176,16 @@ class JaxSampler(BaseSamplerV2):
 def _distributions(
     pubs: list[SamplerPub],
 ) -> Iterator[tuple[int, Reading, NDArray[np.float64]]]:
-    """Yield (PUB, its measurements, probabilities (*shape, 2**measured qubits)) for every PUB."""
+    """Yield (PUB, its registers, probabilities (*shape, 2**distinct outcomes)) for every PUB."""
     for group in group_circuits([pub.circuit for pub in pubs]):
-        reading = final_measurements(group.circuit)
+        reading = final_reading(group.circuit)
         tables = [
             pub.parameter_values.as_array(pub.circuit.parameters).reshape(pub.size, -1)
             for pub in (pubs[member] for member in group.members)
         ]
         rows, row = unique_rows(np.concatenate(tables))
         vectors = np.ones((len(rows), 1))
-        if reading.qubits and len(rows):
+        if reading.bits and len(rows):
             vectors = _evaluator(group.key, group.circuit, reading).value(rows)
         for member in group.members:
             shape, size = pubs[member].shape, pubs[member].size
@@ -195,7 +195,6 @@ def _distributions(
 
 def _evaluator(key: Hashable, circuit: QuantumCircuit, reading: Reading) -> RowEvaluator:
     def build() -> RowEvaluator:
-        bare = circuit.remove_final_measurements(inplace=False)
-        return RowEvaluator(bare, Probabilities(bits=reading.qubits))
+        return RowEvaluator(circuit, Probabilities(bits=reading.bits))
 
     return row_evaluator((key, "measured"), build)

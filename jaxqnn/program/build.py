@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.circuit.angles import Angle
+from jaxqnn.circuit.liveness import Reads, everything
 from jaxqnn.circuit.lower import lower
 from jaxqnn.errors import UnsupportedCircuitError
 from jaxqnn.program.cliffords import clifford_amplitudes
@@ -26,44 +27,56 @@ class CircuitProgram:
 
     Attributes:
         program: The layer form.
-        qubits: Program qubit i is the circuit's qubit qubits[i]; the others stay |0>.
+        qubits: Program qubit i is the circuit's qubit qubits[i]; the others stay |0>. From the
+            circuit's width on, they are those added by deferred measurements and resets.
         width: Qubits of the circuit.
+        bits: The circuit's qubit, or added one, that holds each classical bit at the end; bits that
+            are zero, or that nothing reads, are left out.
     """
 
     program: Program
     qubits: tuple[int, ...]
     width: int
+    bits: Mapping[int, int]
+
+    @property
+    def num_added(self) -> int:
+        """How many qubits are simulated beyond the circuit's own."""
+        return sum(qubit >= self.width for qubit in self.qubits)
 
 
 def build(
     circuit: QuantumCircuit,
     inputs: Sequence[Parameter],
     weights: Sequence[Parameter],
+    reads: Callable[[QuantumCircuit], Reads] = everything,
 ) -> CircuitProgram:
     """Lowers a circuit to its program.
 
     Args:
-        circuit: Unitary instructions, perhaps with measurements at the end.
+        circuit: Unitary instructions, measurements, resets and branches.
         inputs: Parameters that differ from sample to sample.
         weights: Parameters shared by the batch.
+        reads: What is read at the end; qubits are added for this alone.
 
     Returns:
         The program on the qubits that are acted on (at least one).
 
     Raises:
-        UnsupportedCircuitError: If the circuit is not unitary, or acts on no qubit or too many.
+        UnsupportedCircuitError: If an instruction is none of these, or the circuit has no qubit or
+            acts on too many.
         JaxQNNError: If a parameter of the circuit is in neither sequence.
     """
     if not circuit.num_qubits:
         raise UnsupportedCircuitError("The circuit has no qubits, so no state. Add a qubit.")
-    lowered = lower(circuit, [*inputs, *weights])
+    lowered = lower(circuit, [*inputs, *weights], reads)
     qubits = lowered.qubits or (0,)
     n = len(qubits)
     if n > _WIDEST:
         raise UnsupportedCircuitError(
-            f"The circuit acts on {n} qubits. A state of more than {_WIDEST} fits no machine: "
-            "simulate a part of the circuit, or use Qiskit's own network with a primitive that "
-            "keeps no state."
+            f"The circuit acts on {n} qubits{_added(lowered.reasons)}. A state of more "
+            f"than {_WIDEST} fits no machine: simulate a part of the circuit, or use Qiskit's own "
+            "network with a primitive that keeps no state."
         )
     rotated = rotated_bits(n)
     blank = Program(
@@ -103,7 +116,16 @@ def build(
         flips=resolved.flips,
         global_phase=lowered.global_phase + resolved.global_phase,
     )
-    return CircuitProgram(program, qubits, circuit.num_qubits)
+    return CircuitProgram(program, qubits, circuit.num_qubits, lowered.bits)
+
+
+def _added(reasons: Sequence[str]) -> str:
+    if not reasons:
+        return ""
+    return (
+        f", {len(reasons)} of them for outcomes of measurements and resets on the way (the first: "
+        f"{reasons[0]})"
+    )
 
 
 def rotated_bits(num_qubits: int) -> RotatedBits:

@@ -51,7 +51,7 @@ def mesh_data(model: Model, mesh: Mesh) -> Data:
     in_order = _in_circuit_order(model)
     built = _in_qubit_order(model.built) if in_order else model.built
     placement = place(built.program, bits, in_circuit_order=in_order)
-    built = CircuitProgram(placement.final, built.qubits, built.width)
+    built = replace(built, program=placement.final)
     return SplitStates(tabulate_split(placement), _measurement(model, built, bits, in_order))
 
 
@@ -80,7 +80,7 @@ def check_mesh(mesh: Mesh) -> int:
 def _in_circuit_order(model: Model) -> bool:
     """Whether the outputs are the amplitudes or their squares, one for one."""
     specification, width = model.specification, model.built.width
-    if len(model.built.qubits) < width:
+    if sorted(model.built.qubits) != list(range(width)):
         return False
     if isinstance(specification, State):
         return True
@@ -88,7 +88,7 @@ def _in_circuit_order(model: Model) -> bool:
         isinstance(specification, Probabilities)
         and specification.interpret is None
         and math.prod(model.output_shape) == 1 << width
-        and specification.sources(model.circuit) == tuple(range(width))
+        and specification.sources(model.circuit, model.built) == tuple(range(width))
     )
 
 
@@ -101,7 +101,7 @@ def _in_qubit_order(built: CircuitProgram) -> CircuitProgram:
         frame=Frame(tuple(frame.rows[i] for i in order), tuple(frame.columns[i] for i in order)),
         flips=sum((flips >> i & 1) << bit for bit, i in enumerate(order)),
     )
-    return CircuitProgram(program, tuple(sorted(built.qubits)), built.width)
+    return replace(built, program=program, qubits=tuple(sorted(built.qubits)))
 
 
 def _measurement(
