@@ -24,7 +24,6 @@ from jaxqnn.primitives.rows import (
     CircuitGroup,
     RowEvaluator,
     group_circuits,
-    row_evaluator,
     unique_rows,
 )
 
@@ -111,8 +110,8 @@ def _jacobian(
     """Return the derivatives of all outcomes, shape (rows, columns, outcomes)."""
     if not columns:
         return np.zeros((len(rows), 0, 0))
-    evaluator = row_evaluator(
-        (group.key, "outcomes"),
+    evaluator = group.evaluator(
+        "outcomes",
         lambda: RowEvaluator(group.circuit, _outcomes(group.circuit)),
     )
     return np.ascontiguousarray(evaluator.jacobian(rows, columns).swapaxes(1, 2))

@@ -14,6 +14,7 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.providers import Options
 from qiskit.quantum_info import Operator, SparseObservable, SparsePauliOp
 
+from jaxqnn.measure.observables import with_numbers
 from jaxqnn.primitives.requests import Requests
 from jaxqnn.primitives.rows import group_circuits
 
@@ -122,7 +123,7 @@ class JaxEstimator(BaseEstimatorV2):
 
 
 def _with_paulis(pub: Any) -> Any:
-    """Return the PUB with dense operators written as Pauli sums, which a PUB must have."""
+    """Return the PUB with its operators as sums of Paulis with numbers, as Qiskit needs them."""
     if isinstance(pub, tuple | list) and len(pub) > 1:
         return (pub[0], _paulis(pub[1]), *pub[2:])
     return pub
@@ -131,6 +132,9 @@ def _with_paulis(pub: Any) -> Any:
 def _paulis(observables: Any) -> Any:
     if isinstance(observables, Operator):
         return SparsePauliOp.from_operator(observables)
+    if isinstance(observables, SparsePauliOp):
+        # Qiskit refuses coefficients with parameters, and bound ones that are kept as objects too.
+        return with_numbers(observables) or observables
     if isinstance(observables, list | tuple):
         return [_paulis(observable) for observable in observables]
     return observables

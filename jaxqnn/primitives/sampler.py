@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit import QuantumCircuit
 from qiskit.primitives import (
     BaseSamplerV2,
     BitArray,
@@ -25,7 +24,7 @@ from qiskit_machine_learning.primitives.sampler import ExactProbNDArray
 from jaxqnn.measure import Probabilities
 from jaxqnn.primitives.containers import ExactSamplerPubResult, ProbabilityArray
 from jaxqnn.primitives.registers import Reading, final_measurements, pack_bits
-from jaxqnn.primitives.rows import RowEvaluator, group_circuits, row_evaluator, unique_rows
+from jaxqnn.primitives.rows import CircuitGroup, RowEvaluator, group_circuits, unique_rows
 
 # What Qiskit's StatevectorSampler takes where nothing says how many.
 _REFERENCE_SHOTS = 1024
@@ -186,16 +185,16 @@ def _distributions(
         rows, row = unique_rows(np.concatenate(tables))
         vectors = np.ones((len(rows), 1))
         if reading.qubits and len(rows):
-            vectors = _evaluator(group.key, group.circuit, reading).value(rows)
+            vectors = _evaluator(group, reading).value(rows)
         for member in group.members:
             shape, size = pubs[member].shape, pubs[member].size
             yield member, reading, vectors[row[:size]].reshape(*shape, vectors.shape[-1])
             row = row[size:]
 
 
-def _evaluator(key: Hashable, circuit: QuantumCircuit, reading: Reading) -> RowEvaluator:
+def _evaluator(group: CircuitGroup, reading: Reading) -> RowEvaluator:
     def build() -> RowEvaluator:
-        bare = circuit.remove_final_measurements(inplace=False)
+        bare = group.circuit.remove_final_measurements(inplace=False)
         return RowEvaluator(bare, Probabilities(bits=reading.qubits))
 
-    return row_evaluator((key, "measured"), build)
+    return group.evaluator("measured", build)
