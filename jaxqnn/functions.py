@@ -13,9 +13,10 @@ from jax.sharding import Mesh
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.batches import check_whole
+from jaxqnn.circuit.parameters import as_circuit, as_parameters
 from jaxqnn.engine.differentiable import differentiable
 from jaxqnn.engine.unrolled import unrolled
-from jaxqnn.errors import InvalidArgumentError, JaxQNNError
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure.observables import Observables
 from jaxqnn.measure.specification import (
     Expectation,
@@ -83,7 +84,7 @@ def statevector(
 
     Raises:
         UnsupportedCircuitError: If an instruction is not unitary.
-        JaxQNNError: If parameters are foreign, repeated or left over.
+        InvalidArgumentError: If parameters are foreign, repeated or left over.
 
     Example:
         >>> from qiskit import QuantumCircuit
@@ -130,8 +131,8 @@ def expectation(
 
     Raises:
         UnsupportedCircuitError: If an instruction is not unitary.
-        JaxQNNError: If parameters are foreign, repeated or left over, or an observable has the
-            wrong width or is not Hermitian.
+        InvalidArgumentError: If parameters are foreign, repeated or left over, or an observable has
+            the wrong width or is not Hermitian.
 
     Example:
         d<Z>/dt = -sin t for RY(t)|0>:
@@ -180,8 +181,8 @@ def probabilities(
 
     Raises:
         UnsupportedCircuitError: If an instruction is not unitary.
-        JaxQNNError: If parameters are foreign, repeated or left over, or ``interpret`` leaves
-            ``output_shape``.
+        InvalidArgumentError: If parameters are foreign, repeated or left over, or ``interpret``
+            leaves ``output_shape``.
 
     Example:
         >>> from qiskit import QuantumCircuit
@@ -210,13 +211,11 @@ def _model(
     weight_params: Sequence[Parameter] | None,
 ) -> tuple[Model, bool]:
     """The model, and whether its function takes inputs and weights apart."""
-    if not isinstance(circuit, QuantumCircuit):
-        raise JaxQNNError(
-            f"circuit must be a qiskit.QuantumCircuit, but is a {type(circuit).__name__}."
-        )
+    as_circuit(circuit)
     split = input_params is not None or weight_params is not None
     if split:
-        inputs, weights = list(input_params or ()), list(weight_params or ())
+        inputs = as_parameters("Input", input_params)
+        weights = as_parameters("Weight", weight_params)
     else:
         inputs, weights = [], list(circuit.parameters)
     return Model(circuit, specification, inputs, weights), split
@@ -227,7 +226,7 @@ def _function(model: Model, differentiation: Differentiation, mesh: Mesh | None)
     core: Function
     if mesh is not None:
         if differentiation != "adjoint":
-            raise JaxQNNError(
+            raise InvalidArgumentError(
                 f"differentiation={differentiation!r} runs on one device. Leave it or mesh out."
             )
         core = mesh_function(mesh_data(model, mesh), mesh)
@@ -236,7 +235,7 @@ def _function(model: Model, differentiation: Differentiation, mesh: Mesh | None)
     elif differentiation == "adjoint":
         core = differentiable(model.tables, model.measurement)
     else:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f'differentiation must be "adjoint" or "autodiff", but is {differentiation!r}.'
         )
 
@@ -304,7 +303,7 @@ def _check_memory(model: Model, batch: Sequence[int], dtype: jnp.dtype, mesh: Me
 
 def _check_axis(name: str, value: jax.Array, size: int) -> None:
     if value.ndim == 0 or value.shape[-1] != size:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"The last axis of {name} must hold the circuit's {size} values, but its shape is "
             f"{value.shape}."
         )
@@ -324,7 +323,7 @@ def _float_type(inputs: jax.Array, weights: jax.Array) -> jnp.dtype:
     """The arguments' common type: integers count as JAX's default float, halves as float32."""
     dtype = jnp.result_type(inputs, weights)
     if jnp.issubdtype(dtype, jnp.complexfloating):
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"Parameters must be real numbers, but have dtype {dtype}. Pass their real parts."
         )
     if not jnp.issubdtype(dtype, jnp.floating):

@@ -14,7 +14,7 @@ from qiskit.exceptions import MissingOptionalLibraryError
 from qiskit_machine_learning.connectors import TorchConnector as QMLTorchConnector
 from qiskit_machine_learning.neural_networks import NeuralNetwork
 
-from jaxqnn.errors import JaxQNNError
+from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.networks.base import JaxNetwork, Pullback
 from jaxqnn.networks.curvature import along
 
@@ -52,7 +52,8 @@ class TorchConnector(QMLTorchConnector):
 
     Raises:
         MissingOptionalLibraryError: PyTorch is not installed.
-        JaxQNNError: ``initial_weights`` has not num_weights entries.
+        InvalidArgumentError: ``neural_network`` is no network, or ``initial_weights`` has not
+            num_weights entries.
         QiskitMachineLearningError: ``sparse`` is asked of a network that is not.
 
     Example:
@@ -83,6 +84,11 @@ class TorchConnector(QMLTorchConnector):
                 name="jaxqnn.TorchConnector",
                 pip_install='pip install "jaxqnn[torch]"',
             )
+        if not isinstance(neural_network, NeuralNetwork):
+            raise InvalidArgumentError(
+                f"neural_network is a {type(neural_network).__name__}. Pass a network: "
+                "jaxqnn.EstimatorQNN(circuit=...) or jaxqnn.SamplerQNN(circuit=...)."
+            )
         # QML would make any weights it is given float32.
         placeholder = None if initial_weights is None else np.zeros(neural_network.num_weights)
         super().__init__(neural_network, placeholder, sparse)
@@ -99,7 +105,7 @@ class TorchConnector(QMLTorchConnector):
             Shape (..., *output_shape), on the input's device.
 
         Raises:
-            QiskitMachineLearningError: The last dimension is not the number of inputs.
+            InvalidArgumentError: The last dimension is not the number of inputs.
         """
         network = self.neural_network
         if not _runs_on_jax(network):
@@ -110,7 +116,7 @@ class TorchConnector(QMLTorchConnector):
         if input_data is None:
             input_data = self._weights.new_zeros(0)
         if input_data.shape[-1:] != (network.num_inputs,):
-            raise JaxQNNError(
+            raise InvalidArgumentError(
                 f"Invalid input dimension! Received {tuple(input_data.shape)}, but the last "
                 f"dimension must be the network's number of inputs, {network.num_inputs}."
             )
@@ -128,7 +134,7 @@ def _runs_on_jax(network: NeuralNetwork) -> bool:
 def _as_weights(initial: Any, count: int) -> Tensor:
     weights = torch.as_tensor(initial).detach().clone()
     if weights.shape != (count,):
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"initial_weights has shape {tuple(weights.shape)}, but the network has {count} "
             f"weights. Pass shape ({count},)."
         )

@@ -179,7 +179,9 @@ def _distributions(
     for group in group_circuits([pub.circuit for pub in pubs]):
         reading = final_measurements(group.circuit)
         tables = [
-            pub.parameter_values.as_array(pub.circuit.parameters).reshape(pub.size, -1)
+            pub.parameter_values.as_array(pub.circuit.parameters).reshape(
+                pub.size, pub.circuit.num_parameters
+            )
             for pub in (pubs[member] for member in group.members)
         ]
         rows, row = unique_rows(np.concatenate(tables))
