@@ -274,7 +274,7 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
 
     def of_parts(inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
         """f(inputs (..., P), weights (..., W)); leading axes broadcast."""
-        inputs, weights = jnp.asarray(inputs), jnp.asarray(weights)
+        inputs, weights = _as_array("inputs", inputs), _as_array("weights", weights)
         _check_axis("inputs", inputs, model.num_inputs)
         _check_axis("weights", weights, model.num_weights)
         _check_batches(inputs, weights)
@@ -283,7 +283,7 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
 
     def of_all(params: jax.typing.ArrayLike) -> jax.Array:
         """f(params (..., num_parameters)), in the order of circuit.parameters."""
-        params = jnp.asarray(params)
+        params = _as_array("params", params)
         _check_axis("params", params, model.num_weights)
         return of_parts(jnp.zeros((0,), params.dtype), params)
 
@@ -299,6 +299,15 @@ def _check_memory(model: Model, batch: Sequence[int], dtype: jnp.dtype, mesh: Me
         return
     devices = 1 if mesh is None else check_mesh(mesh)
     check_whole(math.prod(batch), model.footprint(0, dtype.itemsize, devices), mesh=mesh)
+
+
+def _as_array(name: str, values: jax.typing.ArrayLike) -> jax.Array:
+    try:
+        return jnp.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"{name} cannot be read as an array: {error} Pass numbers, or rows of equal length."
+        ) from None
 
 
 def _check_axis(name: str, value: jax.Array, size: int) -> None:

@@ -15,7 +15,7 @@ from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp, Statevector
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 
-from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
+from jaxqnn.errors import InvalidArgumentError, UnsupportedCircuitError
 
 FloatArray = NDArray[np.float64]
 
@@ -119,7 +119,7 @@ def network_reference(qnn: EstimatorQNN | SamplerQNN) -> Reference:
 
     Raises:
         UnsupportedCircuitError: If Qiskit's `Statevector` has no single answer for the circuit.
-        JaxQNNError: If `interpret` leaves the network's output shape.
+        InvalidArgumentError: If `interpret` leaves the network's output shape.
     """
     circuit, measured = without_measurements(qnn.circuit)
     parameters = (*(qnn.input_params or ()), *(qnn.weight_params or ()))
@@ -167,7 +167,7 @@ def central_difference(
         else:
             if np.all(np.isfinite(derivative.value)):
                 return derivative
-    raise JaxQNNError(
+    raise InvalidArgumentError(
         f"No central difference exists for parameter {index} at {values[index]!r}: a step of "
         f"{_STEPS[-1]} either way leaves the function's domain. Choose another point."
     ) from failure
@@ -230,7 +230,7 @@ def _classes(
         try:
             flat[row] = np.ravel_multi_index(index, output_shape)
         except ValueError as error:
-            raise JaxQNNError(
+            raise InvalidArgumentError(
                 f"interpret({int(key)}) returned {value!r}, which is no index of the output shape "
                 f"{output_shape}. Enlarge output_shape or correct interpret."
             ) from error

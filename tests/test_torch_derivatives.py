@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -292,6 +293,23 @@ def test_the_first_derivative_is_the_same_with_its_graph() -> None:
     expected = jacobian(formula("estimator"), (data.detach(), connector.weight.detach()))
     for one, other in zip(jacobians, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
+
+
+def test_the_function_in_jaxs_own_mode_is_left_alone() -> None:
+    """JAX keeps arrays of a traced function in the precision they were first met in."""
+    circuit, x, w = circuit_and_parameters()
+    qnn = jaxqnn.EstimatorQNN(circuit=circuit, input_params=x, weight_params=w)
+    connector = jaxqnn.TorchConnector(qnn, numbers(3))
+    data = torch.as_tensor(numbers(3, 2)).requires_grad_()
+    single = jnp.float32(numbers(3))
+    found = []
+    for _ in range(2):
+        (slope,) = torch.autograd.grad(connector(data).sum(), data, create_graph=True)
+        found.append(torch.autograd.grad(slope.sum(), data)[0])
+        outputs = qnn.apply(data.detach().numpy(), single)
+        assert outputs.dtype == np.float32
+        np.testing.assert_allclose(outputs, connector(data).detach().numpy(), atol=1e-5)
+    torch.testing.assert_close(*found, atol=0, rtol=0)
 
 
 def test_what_has_no_second_derivative_says_so() -> None:

@@ -17,6 +17,7 @@ from qiskit_machine_learning.gradients import (
     SamplerGradientResult,
 )
 
+from jaxqnn.arguments import check_options
 from jaxqnn.gradients.points import merge_options, requested_columns, table, warn_not_jax
 from jaxqnn.measure import Probabilities
 from jaxqnn.primitives import JaxSampler, is_exact_sampler
@@ -66,6 +67,7 @@ class JaxSamplerGradient(BaseSamplerGradient):
         options: Options | dict[str, Any] | None = None,
         pass_manager: BasePassManager | None = None,
     ) -> None:
+        check_options(options)
         super().__init__(
             JaxSampler() if sampler is None else sampler,
             options=options,

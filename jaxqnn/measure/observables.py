@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -60,7 +60,7 @@ def listed(observables: Observables) -> Sequence[Observable]:
     # A SparseObservable and a label are sequences too, of terms and of letters.
     if isinstance(observables, BaseOperator | SparseObservable | str):
         return (observables,)
-    if not isinstance(observables, Iterable):
+    if not isinstance(observables, Sequence | np.ndarray):
         raise InvalidArgumentError(
             f"observables is a {type(observables).__name__}. Pass a SparsePauliOp, a "
             "SparseObservable, a Pauli, an Operator, or a list of them."

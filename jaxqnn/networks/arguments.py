@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -52,7 +51,7 @@ def check_place(precision: Precision, device: Any, mesh: Mesh | None) -> jax.Dev
             )
     if device is None or isinstance(device, jax.Device):
         return device
-    if isinstance(device, str):
+    if isinstance(device, str) and device:
         try:
             return jax.local_devices(backend=device)[0]
         except (RuntimeError, IndexError):
@@ -81,13 +80,12 @@ def given_observables(observables: Observables | None) -> Any:
         )
     if isinstance(observables, SparseObservable):
         return (observables,)
-    if not isinstance(found := listed(observables), Sequence | np.ndarray):
-        found = list(found)
+    found = listed(observables)
     if not len(found):
         raise InvalidArgumentError(
             "The list of observables is empty. Pass at least one, or None for Z...Z."
         )
-    return observables if isinstance(found, tuple) else found
+    return found
 
 
 def real_numbers(name: str, values: Any) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit_machine_learning.neural_networks import NeuralNetwork
 
+from jaxqnn.arguments import as_count
 from jaxqnn.backends import Precision
 from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.evaluator import Evaluator
@@ -120,11 +121,11 @@ class JaxNetwork(NeuralNetwork):
             (4,)
         """
         self._require_exact("apply")
-        like = jnp.result_type(*[part for part in (inputs, weights) if part is not None] or [float])
-        nothing = jnp.zeros(0, like)
-        return self._evaluator.function(
-            nothing if inputs is None else inputs, nothing if weights is None else weights
-        )
+        if inputs is None:
+            inputs = _nothing_beside(weights)
+        if weights is None:
+            weights = _nothing_beside(inputs)
+        return self._evaluator.function(inputs, weights)
 
     def vjp(
         self, input_data: ArrayLike | None, weights: ArrayLike | None
@@ -186,7 +187,7 @@ class JaxNetwork(NeuralNetwork):
         Returns:
             Qubits, layers, and bytes of one state and at the peak; printable.
         """
-        return estimate(self._evaluator, batch_size)
+        return estimate(self._evaluator, as_count("batch_size", batch_size, 0))
 
     def _jax_forward(
         self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
@@ -253,6 +254,12 @@ class JaxNetwork(NeuralNetwork):
                     "of them."
                 )
         return input_data, weights
+
+
+def _nothing_beside(values: jax.typing.ArrayLike | None) -> NDArray[Any]:
+    """An array without entries, in the type of what else is passed."""
+    dtype = getattr(values, "dtype", np.dtype(float))
+    return np.zeros(0, dtype if jnp.issubdtype(dtype, jnp.number) else float)
 
 
 def warn_not_jax(name: str, what: object, instead: str) -> None:

@@ -9,6 +9,7 @@ reverse sweep (Pearlmutter, "Fast exact multiplication by the Hessian", Neural C
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from jaxqnn.errors import InvalidArgumentError
-from jaxqnn.functions import Function
+from jaxqnn.functions import Function, model_function
 from jaxqnn.networks.base import JaxNetwork
 
 Arrays = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
@@ -59,15 +60,18 @@ def along(
     flat = [part for direction in directions for part in direction]
     values = [np.asarray(part, dtype) for part in (inputs, weights, cotangent, *flat)]
     with jax.enable_x64(double), jax.default_device(network._device):
-        found, gradients = _compiled(network.function, len(directions))(*values)
+        found, gradients = _compiled(network, len(directions))(*values)
     of_output, of_inputs, of_weights = (np.array(part, float) for part in (found, *gradients))
     return of_output, of_inputs, of_weights
 
 
-def _compiled(function: Function, order: int) -> Callable[..., _Pair]:
-    """The derivatives of one function, compiled once and kept for as long as the function."""
-    kept: dict[int, Callable[..., _Pair]] = vars(function).setdefault(_KEPT, {})
+def _compiled(network: JaxNetwork, order: int) -> Callable[..., _Pair]:
+    """The derivatives, compiled once and kept for as long as the network's function."""
+    kept: dict[int, Callable[..., _Pair]] = vars(network.function).setdefault(_KEPT, {})
     if order not in kept:
+        # With tables of its own: JAX 0.10 keeps a traced function's arrays in the precision of the
+        # mode they were met in first, and the network's function belongs to the user's mode.
+        function = model_function(copy(network._evaluator.model))
         kept[order] = jax.jit(_along(function, order))
     return kept[order]
 

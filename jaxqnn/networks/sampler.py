@@ -14,6 +14,7 @@ from qiskit.primitives import BaseSamplerV2
 from qiskit_machine_learning.gradients import BaseSamplerGradient
 from qiskit_machine_learning.neural_networks import SamplerQNN as QMLSamplerQNN
 
+from jaxqnn.arguments import as_shape
 from jaxqnn.backends import Precision
 from jaxqnn.measure.specification import Probabilities
 from jaxqnn.networks.arguments import check_network, check_place
@@ -118,6 +119,8 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         Raises:
             QiskitMachineLearningError: If there is no output shape, or ``interpret`` leaves it.
         """
+        if output_shape is not None:
+            output_shape = as_shape("output_shape", output_shape)
         kept = {name: vars(self).get(name) for name in ("_interpret", "_output_shape")}
         super().set_interpret(interpret, output_shape)
         if interpret is None:

@@ -14,6 +14,7 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.providers import Options
 from qiskit.quantum_info import Operator, SparseObservable, SparsePauliOp
 
+from jaxqnn.arguments import as_size, check_seed
 from jaxqnn.measure.observables import with_numbers
 from jaxqnn.primitives.requests import Requests
 from jaxqnn.primitives.rows import group_circuits
@@ -39,6 +40,7 @@ class JaxEstimator(BaseEstimatorV2):
         seed: Seed or generator of the noise.
 
     Raises:
+        InvalidArgumentError: ``default_precision`` is negative, or ``seed`` is none.
         UnsupportedCircuitError: From ``job.result()``, for a circuit with a reset, control flow, or
             anything else that no exact statevector function has.
 
@@ -60,7 +62,8 @@ class JaxEstimator(BaseEstimatorV2):
         default_precision: float = 0.0,
         seed: np.random.Generator | int | None = None,
     ) -> None:
-        self._default_precision = float(default_precision)
+        check_seed(seed)
+        self._default_precision = as_size("default_precision", default_precision)
         self._seed = seed
         self.options = Options(default_precision=self._default_precision, seed=seed)
 

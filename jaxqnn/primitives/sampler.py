@@ -21,6 +21,8 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import Options
 from qiskit_machine_learning.primitives.sampler import ExactProbNDArray
 
+from jaxqnn.arguments import as_count, check_seed
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure import Probabilities
 from jaxqnn.primitives.containers import ExactSamplerPubResult, ProbabilityArray
 from jaxqnn.primitives.registers import Reading, final_measurements, pack_bits
@@ -48,7 +50,8 @@ class JaxSampler(BaseSamplerV2):
         seed: Seed or generator of the samples.
 
     Raises:
-        ValueError: ``shots`` and ``default_shots`` differ.
+        InvalidArgumentError: ``shots`` and ``default_shots`` differ or are not positive, or
+            ``seed`` is none.
         UnsupportedCircuitError: From ``job.result()``, for a circuit with a measurement in its
             middle, a reset, or control flow.
 
@@ -71,8 +74,12 @@ class JaxSampler(BaseSamplerV2):
         default_shots: int | None = None,
         seed: np.random.Generator | int | None = None,
     ) -> None:
+        check_seed(seed)
+        for name, number in (("shots", shots), ("default_shots", default_shots)):
+            if number is not None:
+                as_count(name, number, 1)
         if None not in (shots, default_shots) and shots != default_shots:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"shots={shots} and default_shots={default_shots} are two names for one number. "
                 "Give one of them."
             )
