@@ -68,9 +68,12 @@ def _modified(random: Generator, circuit: QuantumCircuit) -> Any:
 
 
 def random_template(seed: int) -> tuple[QuantumCircuit, ParameterVector]:
-    """A circuit of three parameters, all of them in its gates and gates' gates."""
+    """A circuit with three parameters inside its gates made of circuits, and two beside them.
+
+    What is beside them stays as it is when the three are bound, and must not tell circuits apart.
+    """
     random = np.random.default_rng([seed, 7])
-    parameters = ParameterVector("p", 3)
+    parameters, beside = ParameterVector("p", 3), ParameterVector("q", 2)
 
     def angle() -> Any:
         a, b = random.choice([*parameters], 2)
@@ -79,12 +82,10 @@ def random_template(seed: int) -> tuple[QuantumCircuit, ParameterVector]:
 
     circuit = QuantumCircuit(WIDTH)
     circuit.h(range(WIDTH))
-    for qubit, parameter in enumerate(parameters):
-        circuit.ry(parameter, qubit)
-    for _ in range(2):
+    for parameter in beside:
         gate = _modified(random, _inner(random, angle))
         circuit.append(gate, random.permutation(WIDTH)[: gate.num_qubits].tolist())
-        circuit.rx(angle(), int(random.integers(WIDTH)))
+        circuit.rx(parameter, int(random.integers(WIDTH)))
     return circuit, parameters
 
 
@@ -97,11 +98,11 @@ def _state(circuit: QuantumCircuit, values: Any) -> Statevector:
 def _check(seed: int, *, slopes: bool) -> None:
     template, parameters = random_template(seed)
     random = np.random.default_rng([seed, 8])
-    count = int(random.integers(1, 4))
-    fixed = [parameters[int(i)] for i in random.permutation(3)[:count]]
+    inside = [parameter for parameter in parameters if parameter in template.parameters]
+    fixed = [parameter for parameter in inside if random.random() < 0.8]
     for _ in range(2):
         circuit = template.assign_parameters(
-            dict(zip(fixed, random.uniform(-2, 2, count), strict=True))
+            dict(zip(fixed, random.uniform(-2, 2, len(fixed)), strict=True))
         )
         points = random.uniform(-2, 2, (2, circuit.num_parameters))
         states = [_state(circuit, point) for point in points]
@@ -117,7 +118,7 @@ def _check(seed: int, *, slopes: bool) -> None:
             keys = exact.keys() | outcomes.keys()
             error = max(abs(outcomes.get(key, 0.0) - exact.get(key, 0.0)) for key in keys)
             assert error < 1e-10, f"random_template({seed}): outcomes are off by {error:.1e}"
-        if slopes and circuit.num_parameters:
+        if slopes:
             _check_slopes(seed, circuit, measured, points[0])
 
 
@@ -143,5 +144,5 @@ def test_gates_made_of_circuits_bound_twice() -> None:
 
 @pytest.mark.long
 def test_many_gates_made_of_circuits_bound_twice() -> None:
-    for seed in range(1000, 2000):
+    for seed in range(1000, 1600):
         _check(seed, slopes=seed % 5 == 0)
