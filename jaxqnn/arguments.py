@@ -31,7 +31,7 @@ def as_size(name: str, value: Any) -> float:
     Raises:
         InvalidArgumentError: If it is none.
     """
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < math.inf:
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < math.inf:
         raise InvalidArgumentError(
             f"{name} must be a finite number, zero or more, but is {value!r}."
         )

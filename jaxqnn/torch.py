@@ -207,9 +207,14 @@ if TYPE_CHECKING or HAS_TORCH:
                 return torch.zeros_like(cotangent), *_pulled_back(
                     pullback, cotangent, input_data, weights
                 )
-            numbers = [_to_numpy(part) for part in (input_data, weights, cotangent)]
             flat = [_to_numpy(part) for part in directions]
-            found = along(network, *numbers, [*zip(flat[::2], flat[1::2], strict=True)])
+            found = along(
+                network,
+                _to_numpy(input_data),
+                _to_numpy(weights),
+                _to_numpy(cotangent),
+                [*zip(flat[::2], flat[1::2], strict=True)],
+            )
             of_output, of_input, of_weights = map(_like, found, (cotangent, input_data, weights))
             return of_output, of_input, of_weights
 
@@ -224,15 +229,15 @@ if TYPE_CHECKING or HAS_TORCH:
                     for part, like in zip(of_gradients, (input_data, weights), strict=True)
                 ]
 
-            def total(along: list[Tensor]) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+            def total(some: list[Tensor]) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
                 by_cotangent = by_input = by_weights = None
                 if of_output is not None:
                     _, by_input, by_weights = _Along.apply(
-                        ctx.network, None, of_output, input_data, weights, *along
+                        ctx.network, None, of_output, input_data, weights, *some
                     )
                 if one_more is not None:
                     by_cotangent, *more = _Along.apply(
-                        ctx.network, None, cotangent, input_data, weights, *along, *one_more
+                        ctx.network, None, cotangent, input_data, weights, *some, *one_more
                     )
                     by_input, by_weights = (
                         new if old is None else old + new

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from error_form import Entry, assert_raises
+from error_form import assert_raises
 from network_pairs import ANSATZ, NETWORK
 from qiskit.circuit import ParameterVector, QuantumCircuit
 from qiskit.circuit.library import real_amplitudes
@@ -24,207 +26,160 @@ from jaxqnn import InvalidArgumentError
 Make = Callable[..., Any]
 
 CIRCUIT, WEIGHTS = NETWORK["circuit"], np.zeros(4)
+
+
+def network(name: str, **changes: Any) -> Any:
+    return getattr(jaxqnn, name)(**(NETWORK | changes))
+
+
+def function(name: str, circuit: Any = ANSATZ, **changes: Any) -> Any:
+    return getattr(jaxqnn, name)(circuit, **changes)
+
+
+def of_network(make: Make, method: str, *arguments: Any) -> Any:
+    return getattr(make(), method)(*arguments)
+
+
+def classes(interpret: Any, shape: Any) -> Any:
+    return jaxqnn.probabilities(ANSATZ, interpret, shape)
+
+
+def parity_of_shape(shape: Any) -> Any:
+    return network("SamplerQNN", interpret=lambda outcome: 0, output_shape=shape)
+
+
 NETWORKS: dict[str, Make] = {
-    name: lambda name=name, **changes: getattr(jaxqnn, name)(**(NETWORK | changes))
-    for name in ("EstimatorQNN", "SamplerQNN")
+    name: partial(network, name) for name in ("EstimatorQNN", "SamplerQNN")
 }
 FUNCTIONS: dict[str, Make] = {
-    name: lambda name=name, circuit=ANSATZ, **changes: getattr(jaxqnn, name)(circuit, **changes)
-    for name in ("statevector", "expectation", "probabilities")
+    name: partial(function, name) for name in ("statevector", "expectation", "probabilities")
 }
+estimator = NETWORKS["EstimatorQNN"]
+
+# What raises it, and the words that name the place.
+Case = tuple[Callable[[], Any], tuple[str, ...]]
 
 
-def bad_circuits_and_parameters() -> Iterator[tuple[str, Entry]]:
+def bad_circuits_and_parameters() -> Iterator[Case]:
     """For networks and functions alike."""
-    for name, make in (NETWORKS | FUNCTIONS).items():
+    again = real_amplitudes(2, reps=1).parameters
+    for make in (NETWORKS | FUNCTIONS).values():
         for circuit in (None, "bell.qasm", ANSATZ.to_gate()):
-            kind = type(circuit).__name__
-            yield (
-                f"{name} of a {kind}",
-                (lambda m=make, c=circuit: m(circuit=c), InvalidArgumentError, ("circuit", kind)),
-            )
+            yield partial(make, circuit=circuit), ("circuit", type(circuit).__name__)
         for which in ("input_params", "weight_params"):
-            for given, words in (
-                ("x", (which, "'x'", "str")),
-                (["x"], (which.split("_", 1)[0].capitalize(), "'x'", "str")),
-                (3, (which, "int")),
-                (ANSATZ.parameters[0], (which, "θ[0]")),
-            ):
-                yield (
-                    f"{name}, {which}={given!r}",
-                    (lambda m=make, w=which, g=given: m(**{w: g}), InvalidArgumentError, words),
-                )
-        again = real_amplitudes(2, reps=1).parameters
+            yield partial(make, **{which: "x"}), (which, "'x'", "str")
+            yield partial(make, **{which: ["x"]}), (which.split("_")[0].capitalize(), "'x'", "str")
+            yield partial(make, **{which: 3}), (which, "int")
+            yield partial(make, **{which: ANSATZ.parameters[0]}), (which, "θ[0]")
         yield (
-            f"{name}, another object of one name",
-            (
-                lambda m=make, a=again: m(circuit=ANSATZ, input_params=None, weight_params=a),
-                InvalidArgumentError,
-                ("Weight parameter 'θ[0]'", "same name", "another object"),
-            ),
+            partial(make, circuit=ANSATZ, input_params=None, weight_params=again),
+            ("Weight parameter 'θ[0]'", "same name", "another object"),
         )
 
 
-def bad_keywords_of_networks() -> Iterator[tuple[str, Entry]]:
-    for name, make in NETWORKS.items():
-        for keyword, given in (
-            ("device", 0),
-            ("device", ["cpu"]),
-            ("device", jax.devices()),
-            ("device", "abacus"),
-            ("device", ""),
-            ("precision", 32),
-            ("precision", "half"),
-        ):
-            yield (
-                f"{name}, {keyword}={given!r}",
-                (
-                    lambda m=make, k=keyword, g=given: m(**{k: g}),
-                    InvalidArgumentError,
-                    (keyword, repr(given)),
-                ),
-            )
+def bad_places() -> Iterator[Case]:
+    for make in NETWORKS.values():
+        for device in (0, ["cpu"], jax.devices(), "abacus", ""):
+            yield partial(make, device=device), ("device", repr(device))
+        for precision in (32, "half"):
+            yield partial(make, precision=precision), ("precision", repr(precision))
+        for mesh in ("cpu", 2, jax.devices()):
+            yield partial(make, mesh=mesh), ("mesh", type(mesh).__name__)
 
 
-def one(name: str, words: tuple[str, ...], trigger: Callable[[], Any]) -> tuple[str, Entry]:
-    return name, (trigger, InvalidArgumentError, words)
-
-
-def with_wrong_counts() -> Iterator[tuple[str, Entry]]:
-    for name, make in NETWORKS.items():
+def wrong_counts() -> Iterator[Case]:
+    data = np.zeros(2)
+    for make in NETWORKS.values():
         for method in ("forward", "backward", "vjp"):
             for wrong in (np.zeros(3), np.zeros((2, 4)), 0.5):
-                yield (
-                    f"{name}.{method} with weights {np.shape(wrong)}",
-                    (
-                        lambda m=make, f=method, w=wrong: getattr(m(), f)(np.zeros(2), w),
-                        InvalidArgumentError,
-                        ("weights", str(np.shape(wrong)), "4"),
-                    ),
-                )
-            for values, words in (
-                (np.zeros((3, 3)), ("(3, 3)", "2")),
-                (0.5, ("()", "2")),
-                ([[1, 2], [3]], ("input_data", "real numbers")),
-                ([1j, 0], ("input_data", "real numbers")),
-                (["a", "b"], ("input_data", "real numbers")),
-            ):
-                yield (
-                    f"{name}.{method} of {values}",
-                    (
-                        lambda m=make, f=method, v=values: getattr(m(), f)(v, WEIGHTS),
-                        InvalidArgumentError,
-                        words,
-                    ),
-                )
+                place = ("weights", str(np.shape(wrong)), "4")
+                yield partial(of_network, make, method, data, wrong), place
+            for shaped in (np.zeros((3, 3)), 0.5):
+                place = ("input_data", str(np.shape(shaped)), "2")
+                yield partial(of_network, make, method, shaped, WEIGHTS), place
+            for values in ([[1, 2], [3]], [1j, 0], ["a", "b"]):
+                words = ("input_data", "real numbers")
+                yield partial(of_network, make, method, values, WEIGHTS), words
+        for weights in (np.zeros(3), ["word"] * 4, [[1, 2], [3]]):
+            yield partial(of_network, make, "apply", data, weights), ("weights",)
+
+
+def bad_observables_and_networks() -> Iterator[Case]:
+    yield partial(estimator, observables="ZZ"), ("'ZZ'", "letter")
+    yield partial(estimator, observables=[]), ("empty",)
+    for observables in (3, {"ZZ": 0.5}, iter([SparsePauliOp("ZZ")])):
+        words = ("observables", type(observables).__name__)
+        yield partial(estimator, observables=observables), words
+        yield partial(function, "expectation", observables=observables), words
+    for other in (CIRCUIT, None, estimator):
+        yield partial(jaxqnn.TorchConnector, other), ("neural_network", type(other).__name__)
+
+
+def bad_numbers() -> Iterator[Case]:
+    # They are of the wrong type on purpose.
+    wrong_shots: list[Any] = [0, -1, 2.5, True, "many"]
+    wrong_sizes: list[Any] = [-0.1, math.nan, math.inf, "low"]
+    wrong_seeds: list[Any] = ["a", 2.5, -1]
+    wrong_counts: list[Any] = [-1, 1.5, "two"]
+    for shots in wrong_shots:
+        yield partial(jaxqnn.JaxSampler, shots=shots), ("shots", repr(shots))
+        yield partial(jaxqnn.JaxSampler, default_shots=shots), ("default_shots", repr(shots))
+    for number in wrong_sizes:
         yield (
-            f"{name}.apply with other weights",
-            (
-                lambda m=make: m().apply(np.zeros(2), np.zeros(3)),
-                InvalidArgumentError,
-                ("weights",),
-            ),
-        )
-        yield (
-            f"{name}.apply with words",
-            (lambda m=make: m().apply(np.zeros(2), ["a"] * 4), InvalidArgumentError, ("weights",)),
-        )
-
-
-def estimator(**changes: Any) -> Any:
-    return NETWORKS["EstimatorQNN"](**changes)
-
-
-def others() -> Iterator[tuple[str, Entry]]:
-    yield one("a text", ("'ZZ'", "letter"), lambda: estimator(observables="ZZ"))
-    yield one("no observables", ("empty",), lambda: estimator(observables=[]))
-    for given in (3, {"ZZ": 0.5}, iter([SparsePauliOp("ZZ")])):
-        kind = type(given).__name__
-        yield one(f"{kind}", ("observables", kind), lambda g=given: estimator(observables=g))
-        yield one(
-            f"f, {kind}", ("observables", kind), lambda g=given: jaxqnn.expectation(ANSATZ, g)
-        )
-    for given in ("cpu", 2, jax.devices()):
-        kind = type(given).__name__
-        yield one(f"mesh of {kind}", ("mesh", kind), lambda g=given: estimator(mesh=g))
-    for given in (CIRCUIT, None, estimator):
-        kind = type(given).__name__
-        yield one(
-            f"connector of {kind}",
-            ("neural_network", kind),
-            lambda g=given: jaxqnn.TorchConnector(g),
-        )
-    for shots in (0, -1, 2.5, True, "many"):
-        yield one(f"shots={shots}", ("shots",), lambda s=shots: jaxqnn.JaxSampler(shots=s))
-        yield one(
-            f"default {shots}", ("shots",), lambda s=shots: jaxqnn.JaxSampler(default_shots=s)
-        )
-    for number in (-0.1, float("nan"), float("inf"), None, "low"):
-        yield one(
-            f"default_precision={number}",
+            partial(jaxqnn.JaxEstimator, default_precision=number),
             ("default_precision", repr(number)),
-            lambda n=number: jaxqnn.JaxEstimator(default_precision=n),
         )
-    for seed in ("a", 2.5, -1):
-        yield one(f"s seed={seed}", ("seed",), lambda s=seed: jaxqnn.JaxSampler(shots=1, seed=s))
-        yield one(f"e seed={seed}", ("seed",), lambda s=seed: jaxqnn.JaxEstimator(seed=s))
-        yield one(f"v seed={seed}", ("seed",), lambda s=seed: jaxqnn.verify(estimator(), seed=s))
-    for atol in (-1.0, float("nan"), "small"):
-        yield one(f"atol={atol}", ("atol",), lambda a=atol: jaxqnn.verify(estimator(), atol=a))
-    for count in (0, 1.5, "two"):
-        yield one(
-            f"samples={count}", ("samples",), lambda c=count: jaxqnn.verify(estimator(), samples=c)
-        )
-        yield one(
-            f"batch_size={count}", ("batch_size",), lambda c=count: jaxqnn.export(estimator(), c)
-        )
-    for count in (-1, 1.5, "two"):
-        yield one(f"{count}", ("batch_size",), lambda c=count: estimator().resources(c))
-    for platforms in ("cpu", 3, []):
-        yield one(
-            f"platforms={platforms}",
-            ("platforms",),
-            lambda p=platforms: jaxqnn.export(estimator(), platforms=p),
-        )
+        yield partial(jaxqnn.JaxQGT, precision=number), ("precision", repr(number))
+        yield partial(jaxqnn.verify, estimator(), atol=number), ("atol", repr(number))
+    for seed in wrong_seeds:
+        words = ("seed", repr(seed))
+        yield partial(jaxqnn.JaxSampler, shots=1, seed=seed), words
+        yield partial(jaxqnn.JaxEstimator, seed=seed), words
+        yield partial(jaxqnn.verify, estimator(), seed=seed), words
+    for count in wrong_counts:
+        yield partial(jaxqnn.verify, estimator(), samples=count), ("samples", repr(count))
+        yield partial(jaxqnn.export, estimator(), count), ("batch_size", repr(count))
+        yield partial(of_network, estimator, "resources", count), ("batch_size", repr(count))
+
+
+def bad_shapes_and_options() -> Iterator[Case]:
+    wrong_platforms: list[Any] = ["cpu", 3, []]
+    for platforms in wrong_platforms:
+        found = partial(jaxqnn.export, estimator(), platforms=platforms)
+        yield found, ("platforms", repr(platforms))
     for shape in ("2", 2.5, 0, (), (2, "2"), True):
-        for make in (
-            lambda s: jaxqnn.probabilities(ANSATZ, lambda outcome: 0, s),
-            lambda s: NETWORKS["SamplerQNN"](interpret=lambda outcome: 0, output_shape=s),
-        ):
-            yield one(f"shape {shape}, {id(make)}", ("output_shape",), lambda m=make, s=shape: m(s))
+        words = ("output_shape", repr(shape))
+        yield partial(classes, lambda outcome: 0, shape), words
+        yield partial(parity_of_shape, shape), words
     for interpret in ("parity", 3):
-        yield one(
-            f"interpret={interpret}",
-            ("interpret",),
-            lambda i=interpret: jaxqnn.probabilities(ANSATZ, i, 2),
-        )
-    for value in ("a", 0.5, None, (0.5,)):
-        yield one(
-            f"an index of {value!r}",
-            ("interpret", repr(value)),
-            lambda v=value: jaxqnn.probabilities(ANSATZ, lambda outcome: v, 2),
-        )
+        yield partial(classes, interpret, 2), ("interpret", repr(interpret))
+    values: list[Any] = ["a", 0.5, None, (0.5,)]
+    for value in values:
+        yield partial(classes, {0: value}.get, 2), ("interpret", "outcome 0", repr(value))
     for gradient in (jaxqnn.JaxEstimatorGradient, jaxqnn.JaxSamplerGradient, jaxqnn.JaxQGT):
-        yield one(f"{gradient.__name__}", ("options",), lambda g=gradient: g(options=3))
-    for gradient in (jaxqnn.JaxEstimatorGradient, jaxqnn.JaxQGT):
-        yield one(
-            f"{gradient.__name__} real",
-            ("derivative_type", "'real'"),
-            lambda g=gradient: g(derivative_type="real"),
-        )
-    yield one("metric's precision", ("precision",), lambda: jaxqnn.JaxQGT(precision=-1))
+        yield partial(gradient, options=3), ("options", "3")
+    for kind in (jaxqnn.JaxEstimatorGradient, jaxqnn.JaxQGT):
+        yield partial(kind, derivative_type="real"), ("derivative_type", "'real'")
 
 
-CASES: dict[str, Entry] = {
-    name: entry
-    for cases in (bad_circuits_and_parameters, bad_keywords_of_networks, with_wrong_counts, others)
-    for name, entry in cases()
+CASES: dict[str, Case] = {
+    f"{cases.__name__} {number}": case
+    for cases in (
+        bad_circuits_and_parameters,
+        bad_places,
+        wrong_counts,
+        bad_observables_and_networks,
+        bad_numbers,
+        bad_shapes_and_options,
+    )
+    for number, case in enumerate(cases())
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_bad_argument_is_named(name: str) -> None:
-    assert_raises(*CASES[name])
+    trigger, words = CASES[name]
+    assert_raises(trigger, InvalidArgumentError, words)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

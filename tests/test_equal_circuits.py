@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,10 @@ def expected(circuit: QuantumCircuit, free: float) -> float:
     return float(state.expectation_value(OBSERVABLE).real)
 
 
+def mean(circuit: QuantumCircuit, free: Any) -> Any:
+    return np.array([expected(circuit, free[0])])
+
+
 @pytest.mark.parametrize("name", MODIFIED)
 def test_gates_made_of_circuits_are_told_apart_when_they_are_bound(name: str) -> None:
     """Bound twice and with other expressions in their place: one primitive runs them in turn."""
@@ -111,7 +116,7 @@ def test_gates_made_of_circuits_are_told_apart_when_they_are_bound(name: str) ->
             right = expected(circuit, 0.7)
             found = estimator.run([(circuit, OBSERVABLE, [0.7])]).result()[0].data.evs
             np.testing.assert_allclose(found, right, atol=1e-10)
-            by_free = differences(lambda v, c=circuit: np.array([expected(c, v[0])]), [0.7])
+            by_free = differences(partial(mean, circuit), [0.7])
             gradient = slope.run([circuit], [OBSERVABLE], [[0.7]]).result().gradients[0]
             np.testing.assert_allclose(gradient, by_free.ravel(), atol=1e-6)
             weights = np.abs(Statevector(circuit.assign_parameters([0.7]).decompose(reps=2))) ** 2

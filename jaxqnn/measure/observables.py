@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,7 @@ def listed(observables: Observables) -> Sequence[Observable]:
             f"observables is a {type(observables).__name__}. Pass a SparsePauliOp, a "
             "SparseObservable, a Pauli, an Operator, or a list of them."
         )
-    return observables
+    return cast(Sequence[Observable], observables)
 
 
 def with_numbers(observable: SparsePauliOp) -> SparsePauliOp | None:
