@@ -7,7 +7,7 @@ A circuit goes one way through the package: ``circuit`` lowers it to primitive o
 
 from typing import TYPE_CHECKING, Any
 
-from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
+from jaxqnn.errors import InvalidArgumentError, JaxQNNError, UnsupportedCircuitError
 from jaxqnn.export import export
 from jaxqnn.functions import expectation, probabilities, statevector
 from jaxqnn.gradients import JaxEstimatorGradient, JaxQGT, JaxSamplerGradient
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EstimatorQNN",
+    "InvalidArgumentError",
     "JaxEstimator",
     "JaxEstimatorGradient",
     "JaxQGT",

@@ -48,6 +48,7 @@ _GIVEN = _States(5, 14, 8)
 # at most at once. Outputs are read by way of copies.
 _NATIVE_FORWARD, _NATIVE_BESIDES, _NATIVE_AT_WORK, _NATIVE_TOGETHER = 2.5, 1.5, 3.5, 8
 
+
 @dataclass(frozen=True)
 class Footprint:
     """What XLA's kernels keep in memory on one device.

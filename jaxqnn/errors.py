@@ -1,6 +1,6 @@
 """The errors jaxqnn raises.
 
-Both derive from QML's own error, so code that guards a QML call guards ours too.
+All derive from QML's own error, so code that guards a QML call guards ours too.
 """
 
 from __future__ import annotations
@@ -17,4 +17,4 @@ class UnsupportedCircuitError(JaxQNNError, ValueError):
 
 
 class InvalidArgumentError(JaxQNNError, ValueError):
-    """An argument does not fit, where QML raises a ValueError."""
+    """An argument is of the wrong kind, shape or value, or does not fit the others."""

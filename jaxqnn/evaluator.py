@@ -21,7 +21,7 @@ from qiskit.circuit import Parameter, QuantumCircuit
 from jaxqnn.backends import Backend, Precision, choose
 from jaxqnn.backends.backend import Floats, Pull
 from jaxqnn.batches import Piece, Plan, over_pieces, plan
-from jaxqnn.errors import InvalidArgumentError, JaxQNNError
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.functions import Function, model_function
 from jaxqnn.measure.specification import Specification
 from jaxqnn.model import Model, of_them
@@ -60,9 +60,13 @@ class Evaluator:
         mesh: Mesh | None = None,
     ) -> None:
         if precision not in ("double", "single"):
-            raise JaxQNNError(f'precision must be "double" or "single", but is {precision!r}.')
+            raise InvalidArgumentError(
+                f'precision must be "double" or "single", but is {precision!r}.'
+            )
         if mesh is not None and device is not None:
-            raise JaxQNNError("device and mesh both say where to compute; pass one of them.")
+            raise InvalidArgumentError(
+                "device and mesh both say where to compute; pass one of them."
+            )
         self.state_devices = 1 if mesh is None else check_mesh(mesh)
         self.model = Model(circuit, specification, input_params, weight_params)
         self.precision = precision

@@ -10,7 +10,8 @@ import jax
 import jax.export  # a module that ``import jax`` leaves out
 import jax.numpy as jnp
 
-from jaxqnn.errors import InvalidArgumentError, JaxQNNError
+from jaxqnn.arguments import as_count
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.functions import Shapes, shapes_of
 from jaxqnn.networks.base import JaxNetwork
 
@@ -42,8 +43,8 @@ def export(
         float type; for float64 the loading process must switch on x64, too.
 
     Raises:
-        JaxQNNError: If this is neither, or it is bound to a mesh or to a primitive that is not
-            exact.
+        InvalidArgumentError: If this is neither, or it is bound to a mesh or to a primitive that
+            is not exact.
 
     Example:
         >>> import jax.export
@@ -53,15 +54,21 @@ def export(
         >>> jax.export.deserialize(blob).call(jax.numpy.zeros((3, 4))).tolist()
         [[1.0], [1.0], [1.0]]
     """
-    if batch_size is not None and batch_size < 1:
-        raise InvalidArgumentError(f"batch_size must be positive or None, but is {batch_size}.")
+    if batch_size is not None:
+        as_count("batch_size", batch_size, 1)
+    if platforms is not None and (
+        isinstance(platforms, str) or not isinstance(platforms, Sequence) or not platforms
+    ):
+        raise InvalidArgumentError(
+            f'platforms must be a list of names such as ["cpu", "cuda"], but is {platforms!r}.'
+        )
     if isinstance(f_or_qnn, JaxNetwork):
         function, shapes, double = _of_network(f_or_qnn)
         with jax.enable_x64(double):
             return _bytes(function, shapes, batch_size, platforms)
     found = shapes_of(f_or_qnn)
     if found is None:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"A {type(f_or_qnn).__name__} cannot be exported. Pass a network, or what "
             "jaxqnn.statevector, expectation or probabilities returned."
         )
@@ -70,7 +77,7 @@ def export(
 
 def _of_network(network: JaxNetwork) -> tuple[Callable[..., jax.Array], Shapes, bool]:
     if not network.runs_on_jax:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"This {type(network).__name__} has a primitive or gradient that is not exact, so JAX "
             "does not run it. Leave them out to export it."
         )
@@ -86,7 +93,7 @@ def _bytes(
     platforms: Sequence[str] | None,
 ) -> bytes:
     if shapes.on_mesh:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             "A function over a mesh is bound to its devices. Export it without mesh=, and share "
             "its arguments out where it runs."
         )

@@ -14,7 +14,8 @@ from jax.sharding import Mesh
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.batches import check_whole
-from jaxqnn.errors import InvalidArgumentError, JaxQNNError
+from jaxqnn.circuit.parameters import as_circuit, as_parameters
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure.observables import Observables
 from jaxqnn.measure.specification import (
     Expectation,
@@ -77,7 +78,7 @@ def statevector(
 
     Raises:
         UnsupportedCircuitError: If an instruction is not unitary, measures or resets on the way.
-        JaxQNNError: If parameters are foreign, repeated or left over.
+        InvalidArgumentError: If parameters are foreign, repeated or left over.
 
     Example:
         >>> from qiskit import QuantumCircuit
@@ -124,8 +125,8 @@ def expectation(
 
     Raises:
         UnsupportedCircuitError: If an instruction has no exact function.
-        JaxQNNError: If parameters are foreign, repeated or left over, or an observable has the
-            wrong width or is not Hermitian.
+        InvalidArgumentError: If parameters are foreign, repeated or left over, or an observable has
+            the wrong width or is not Hermitian.
 
     Example:
         d<Z>/dt = -sin t for RY(t)|0>:
@@ -173,8 +174,8 @@ def probabilities(
 
     Raises:
         UnsupportedCircuitError: If an instruction has no exact function.
-        JaxQNNError: If parameters are foreign, repeated or left over, or ``interpret`` leaves
-            ``output_shape``.
+        InvalidArgumentError: If parameters are foreign, repeated or left over, or ``interpret``
+            leaves ``output_shape``.
 
     Example:
         >>> from qiskit import QuantumCircuit
@@ -201,13 +202,11 @@ def _model(
     weight_params: Sequence[Parameter] | None,
 ) -> tuple[Model, bool]:
     """The model, and whether its function takes inputs and weights apart."""
-    if not isinstance(circuit, QuantumCircuit):
-        raise JaxQNNError(
-            f"circuit must be a qiskit.QuantumCircuit, but is a {type(circuit).__name__}."
-        )
+    as_circuit(circuit)
     split = input_params is not None or weight_params is not None
     if split:
-        inputs, weights = list(input_params or ()), list(weight_params or ())
+        inputs = as_parameters("Input", input_params)
+        weights = as_parameters("Weight", weight_params)
     else:
         inputs, weights = [], list(circuit.parameters)
     return Model(circuit, specification, inputs, weights), split
@@ -237,9 +236,7 @@ def _function(model: Model, mesh: Mesh | None) -> Function:
     return function
 
 
-def _over_batch(
-    model: Model, core: Function, inputs: jax.Array, weights: jax.Array
-) -> jax.Array:
+def _over_batch(model: Model, core: Function, inputs: jax.Array, weights: jax.Array) -> jax.Array:
     """Leading axes that broadcast, as members and samples: those along which weights differ."""
     batch = jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
     axes = len(batch)
@@ -270,7 +267,7 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
 
     def of_parts(inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
         """f(inputs (..., P), weights (..., W)); leading axes broadcast."""
-        inputs, weights = jnp.asarray(inputs), jnp.asarray(weights)
+        inputs, weights = _as_array("inputs", inputs), _as_array("weights", weights)
         _check_axis("inputs", inputs, model.num_inputs)
         _check_axis("weights", weights, model.num_weights)
         _check_batches(inputs, weights)
@@ -279,7 +276,7 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
 
     def of_all(params: jax.typing.ArrayLike) -> jax.Array:
         """f(params (..., num_parameters)), in the order of circuit.parameters."""
-        params = jnp.asarray(params)
+        params = _as_array("params", params)
         _check_axis("params", params, model.num_weights)
         return of_parts(jnp.zeros((0,), params.dtype), params)
 
@@ -297,9 +294,18 @@ def _check_memory(model: Model, batch: Sequence[int], dtype: jnp.dtype, mesh: Me
     check_whole(math.prod(batch), model.footprint(0, dtype.itemsize, devices), mesh=mesh)
 
 
+def _as_array(name: str, values: jax.typing.ArrayLike) -> jax.Array:
+    try:
+        return jnp.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"{name} cannot be read as an array: {error} Pass numbers, or rows of equal length."
+        ) from None
+
+
 def _check_axis(name: str, value: jax.Array, size: int) -> None:
     if value.ndim == 0 or value.shape[-1] != size:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"The last axis of {name} must hold the circuit's {size} values, but its shape is "
             f"{value.shape}."
         )
@@ -319,7 +325,7 @@ def _float_type(inputs: jax.Array, weights: jax.Array) -> jnp.dtype:
     """The arguments' common type: integers count as JAX's default float, halves as float32."""
     dtype = jnp.result_type(inputs, weights)
     if jnp.issubdtype(dtype, jnp.complexfloating):
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"Parameters must be real numbers, but have dtype {dtype}. Pass their real parts."
         )
     if not jnp.issubdtype(dtype, jnp.floating):

@@ -66,7 +66,13 @@ def usable_bytes(device: jax.Device | None, wanted: int = 1 << 62) -> int:
     """
     limit = _limit.get()
     if limit is None and (text := os.environ.get(VARIABLE)):
-        limit = parse_size(text)
+        try:
+            limit = parse_size(text)
+        except InvalidArgumentError:
+            raise InvalidArgumentError(
+                f"The environment variable {VARIABLE} must hold a number of bytes or text such as "
+                f'"4 GiB", but is {text!r}.'
+            ) from None
     if limit is None:
         limit = _LITTLE if wanted <= _LITTLE else int(free_bytes(device) * _SHARE)
     return limit

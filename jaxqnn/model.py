@@ -16,8 +16,9 @@ from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.batches import Footprint, NativeFootprint
 from jaxqnn.circuit.expressions import atom_function
+from jaxqnn.circuit.parameters import check_parameters
 from jaxqnn.engine.measurement import Measurement
-from jaxqnn.errors import InvalidArgumentError, JaxQNNError
+from jaxqnn.errors import JaxQNNError
 from jaxqnn.measure.specification import Specification
 from jaxqnn.memory import readable
 from jaxqnn.program.build import CircuitProgram, build
@@ -54,7 +55,7 @@ class Model:
         inputs: Sequence[Parameter],
         weights: Sequence[Parameter],
     ) -> None:
-        _check_parameters(circuit, inputs, weights)
+        check_parameters(circuit, inputs, weights)
         self.num_inputs, self.num_weights = len(inputs), len(weights)
         self.output_shape = specification.output_shape(circuit)
         built = build(circuit, inputs, weights, specification.reads)
@@ -257,33 +258,3 @@ def of_them(num_added: int) -> str:
     if not num_added:
         return ""
     return f", {num_added} of them for outcomes of measurements and resets on the way,"
-
-
-def _check_parameters(
-    circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
-) -> None:
-    given, known = [*inputs, *weights], set(circuit.parameters)
-    for what, parameters in (("Input", inputs), ("Weight", weights)):
-        for parameter in parameters:
-            if not isinstance(parameter, Parameter):
-                raise InvalidArgumentError(
-                    f"{what} parameter {parameter!r} is a {type(parameter).__name__}, not a "
-                    "qiskit.circuit.Parameter. Pass the objects the circuit was built with."
-                )
-            if parameter not in known:
-                raise InvalidArgumentError(
-                    f"{what} parameter {parameter.name!r} is not in the circuit. Parameters are "
-                    "told apart by identity: pass the very objects the circuit was built with."
-                )
-    distinct = set(given)
-    if len(distinct) != len(given):
-        repeated = next(p for i, p in enumerate(given) if p in given[:i])
-        raise InvalidArgumentError(
-            f"Parameter {repeated.name!r} is given twice. Give it once, as an input or as a weight."
-        )
-    left = [p.name for p in circuit.parameters if p not in distinct]
-    if left:
-        raise InvalidArgumentError(
-            f"The circuit's parameters {left} are neither inputs nor weights. Add them to one of "
-            "the two, or bind them."
-        )

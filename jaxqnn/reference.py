@@ -19,7 +19,7 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 
 from jaxqnn.branches import branches, measures_on_the_way
 from jaxqnn.circuit.measured_bits import read_bits
-from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
+from jaxqnn.errors import InvalidArgumentError, UnsupportedCircuitError
 
 FloatArray = NDArray[np.float64]
 
@@ -137,7 +137,7 @@ def network_reference(qnn: EstimatorQNN | SamplerQNN) -> Reference:
 
     Raises:
         UnsupportedCircuitError: If Qiskit's `Statevector` has no single answer for the circuit.
-        JaxQNNError: If `interpret` leaves the network's output shape.
+        InvalidArgumentError: If `interpret` leaves the network's output shape.
     """
     parameters = (*(qnn.input_params or ()), *(qnn.weight_params or ()))
     on_the_way = measures_on_the_way(qnn.circuit)
@@ -208,7 +208,7 @@ def central_difference(
         else:
             if np.all(np.isfinite(derivative.value)):
                 return derivative
-    raise JaxQNNError(
+    raise InvalidArgumentError(
         f"No central difference exists for parameter {index} at {values[index]!r}: a step of "
         f"{_STEPS[-1]} either way leaves the function's domain. Choose another point."
     ) from failure
@@ -278,7 +278,7 @@ def _flat_classes(
         try:
             flat[row] = np.ravel_multi_index(index, output_shape)
         except ValueError as error:
-            raise JaxQNNError(
+            raise InvalidArgumentError(
                 f"interpret({int(key)}) returned {value!r}, which is no index of the output shape "
                 f"{output_shape}. Enlarge output_shape or correct interpret."
             ) from error

@@ -14,14 +14,14 @@ from qiskit.exceptions import MissingOptionalLibraryError
 from qiskit_machine_learning.connectors import TorchConnector as QMLTorchConnector
 from qiskit_machine_learning.neural_networks import NeuralNetwork
 
-from jaxqnn.errors import JaxQNNError
-from jaxqnn.networks.base import JaxNetwork
+from jaxqnn.errors import InvalidArgumentError, JaxQNNError
+from jaxqnn.networks.base import JaxNetwork, Pullback
+from jaxqnn.networks.curvature import along
 
 HAS_TORCH = bool(qml_optionals.HAS_TORCH)
 if TYPE_CHECKING or HAS_TORCH:
     import torch
     from torch import Tensor
-    from torch.autograd.function import once_differentiable
 
 
 class TorchConnector(QMLTorchConnector):
@@ -34,6 +34,9 @@ class TorchConnector(QMLTorchConnector):
     * Inputs get a gradient whenever they require one; ``input_gradients`` need not be set.
     * The output has the input's dtype and device (the weights' dtype for a network without inputs):
       float64 stays float64.
+    * Gradients can be differentiated again (``create_graph=True``), to any order: for gradient
+      penalties, physics-informed losses and ``torch.autograd.functional.hessian``. A network that
+      does not run on JAX raises `JaxQNNError` there.
     * Inputs of any shape ``(..., num_inputs)`` give outputs ``(..., *output_shape)``, and gradients
       that fit.
 
@@ -49,7 +52,8 @@ class TorchConnector(QMLTorchConnector):
 
     Raises:
         MissingOptionalLibraryError: PyTorch is not installed.
-        JaxQNNError: ``initial_weights`` has not num_weights entries.
+        InvalidArgumentError: ``neural_network`` is no network, or ``initial_weights`` has not
+            num_weights entries.
         QiskitMachineLearningError: ``sparse`` is asked of a network that is not.
 
     Example:
@@ -80,6 +84,11 @@ class TorchConnector(QMLTorchConnector):
                 name="jaxqnn.TorchConnector",
                 pip_install='pip install "jaxqnn[torch]"',
             )
+        if not isinstance(neural_network, NeuralNetwork):
+            raise InvalidArgumentError(
+                f"neural_network is a {type(neural_network).__name__}. Pass a network: "
+                "jaxqnn.EstimatorQNN(circuit=...) or jaxqnn.SamplerQNN(circuit=...)."
+            )
         # QML would make any weights it is given float32.
         placeholder = None if initial_weights is None else np.zeros(neural_network.num_weights)
         super().__init__(neural_network, placeholder, sparse)
@@ -96,15 +105,18 @@ class TorchConnector(QMLTorchConnector):
             Shape (..., *output_shape), on the input's device.
 
         Raises:
-            QiskitMachineLearningError: The last dimension is not the number of inputs.
+            InvalidArgumentError: The last dimension is not the number of inputs.
         """
         network = self.neural_network
         if not _runs_on_jax(network):
-            return super().forward(input_data)
+            output = super().forward(input_data)
+            if output.requires_grad:
+                output.register_hook(_refuse_graph)
+            return output
         if input_data is None:
             input_data = self._weights.new_zeros(0)
         if input_data.shape[-1:] != (network.num_inputs,):
-            raise JaxQNNError(
+            raise InvalidArgumentError(
                 f"Invalid input dimension! Received {tuple(input_data.shape)}, but the last "
                 f"dimension must be the network's number of inputs, {network.num_inputs}."
             )
@@ -122,7 +134,7 @@ def _runs_on_jax(network: NeuralNetwork) -> bool:
 def _as_weights(initial: Any, count: int) -> Tensor:
     weights = torch.as_tensor(initial).detach().clone()
     if weights.shape != (count,):
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"initial_weights has shape {tuple(weights.shape)}, but the network has {count} "
             f"weights. Pass shape ({count},)."
         )
@@ -132,15 +144,15 @@ def _as_weights(initial: Any, count: int) -> Tensor:
 if TYPE_CHECKING or HAS_TORCH:
 
     class _Network(torch.autograd.Function):
-        """The network and its VJP as one differentiable operation."""
+        """The network as one differentiable operation; its derivative is another, ``_Along``."""
 
         @staticmethod
         def forward(
             ctx: Any, input_data: Tensor, weights: Tensor, network: Any, sparse: bool
         ) -> Tensor:
-            ctx.sparse = sparse
+            ctx.save_for_backward(input_data, weights)
             ctx.like = (input_data, weights)
-            ctx.single = input_data.dim() == 1
+            ctx.network, ctx.sparse = network, sparse
             like = input_data if input_data.is_floating_point() and network.num_inputs else weights
             numbers = (_to_numpy(input_data), _to_numpy(weights))
             if any(ctx.needs_input_grad):
@@ -148,26 +160,123 @@ if TYPE_CHECKING or HAS_TORCH:
             else:
                 output = network.forward(*numbers)
             output = _dense(output)
-            if ctx.single:
+            if input_data.dim() == 1:
                 output = output[0]
             tensor = torch.as_tensor(output, dtype=like.dtype, device=input_data.device)
             return tensor.to_sparse() if sparse else tensor
 
         @staticmethod
-        @once_differentiable
         def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-            (grad_output,) = grad_outputs
-            cotangent = _to_numpy(grad_output.to_dense())
-            parts = ctx.pullback(cotangent[None] if ctx.single else cotangent)
-            gradients: list[Tensor | None] = []
-            for part, like, needed in zip(parts, ctx.like, ctx.needs_input_grad, strict=False):
-                if part is None or not needed:
-                    gradients.append(None)
-                    continue
-                gradient = torch.as_tensor(part, dtype=like.dtype, device=like.device)
-                gradient = gradient.reshape(like.shape)
-                gradients.append(gradient.to_sparse() if ctx.sparse else gradient)
+            cotangent = grad_outputs[0].to_dense()
+            if torch.is_grad_enabled():  # the graph of this pass is wanted, for another derivative
+                _, *found = _Along.apply(ctx.network, ctx.pullback, cotangent, *ctx.saved_tensors)
+            else:
+                found = _pulled_back(ctx.pullback, cotangent, *ctx.like)
+            gradients = [
+                (gradient.to_sparse() if ctx.sparse else gradient) if needed else None
+                for gradient, needed in zip(found, ctx.needs_input_grad, strict=False)
+            ]
             return (*gradients, None, None)
+
+    class _Along(torch.autograd.Function):
+        """D(c; u1, ..., uk), the network f and its VJP g(c) differentiated along k directions.
+
+        Its own derivative is of the same form. For cotangents a of D's first part and b of its
+        second, by the input and the weights it is that of g(a) along u1, ..., uk plus that of g(c)
+        along u1, ..., uk, b; by c, that of f along u1, ..., uk, b; and by ui, what the first is
+        with ui left out. So PyTorch may ask for any order.
+        """
+
+        @staticmethod
+        def forward(
+            ctx: Any,
+            network: Any,
+            pullback: Pullback | None,
+            cotangent: Tensor,
+            input_data: Tensor,
+            weights: Tensor,
+            *directions: Tensor,
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            ctx.save_for_backward(cotangent, input_data, weights, *directions)
+            ctx.network = network
+            ctx.set_materialize_grads(False)
+            if not directions:
+                if pullback is None:
+                    _, pullback = network.vjp(_to_numpy(input_data), _to_numpy(weights))
+                # Nothing asks for f itself.
+                return torch.zeros_like(cotangent), *_pulled_back(
+                    pullback, cotangent, input_data, weights
+                )
+            flat = [_to_numpy(part) for part in directions]
+            found = along(
+                network,
+                _to_numpy(input_data),
+                _to_numpy(weights),
+                _to_numpy(cotangent),
+                [*zip(flat[::2], flat[1::2], strict=True)],
+            )
+            of_output, of_input, of_weights = map(_like, found, (cotangent, input_data, weights))
+            return of_output, of_input, of_weights
+
+        @staticmethod
+        def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
+            cotangent, input_data, weights, *directions = ctx.saved_tensors
+            of_output, *of_gradients = cotangents
+            one_more = None
+            if any(part is not None for part in of_gradients):
+                one_more = [
+                    torch.zeros_like(like) if part is None else part
+                    for part, like in zip(of_gradients, (input_data, weights), strict=True)
+                ]
+
+            def total(some: list[Tensor]) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+                by_cotangent = by_input = by_weights = None
+                if of_output is not None:
+                    _, by_input, by_weights = _Along.apply(
+                        ctx.network, None, of_output, input_data, weights, *some
+                    )
+                if one_more is not None:
+                    by_cotangent, *more = _Along.apply(
+                        ctx.network, None, cotangent, input_data, weights, *some, *one_more
+                    )
+                    by_input, by_weights = (
+                        new if old is None else old + new
+                        for old, new in zip((by_input, by_weights), more, strict=True)
+                    )
+                return by_cotangent, by_input, by_weights
+
+            by_directions: list[Tensor | None] = []
+            for k in range(0, len(directions), 2):
+                wanted = any(ctx.needs_input_grad[5 + k : 7 + k])
+                others = directions[:k] + directions[k + 2 :]
+                by_directions += total(others)[1:] if wanted else (None, None)
+            return (None, None, *total(directions), *by_directions)
+
+
+def _pulled_back(
+    pullback: Pullback, cotangent: Tensor, input_data: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The gradients of the input and of the weights, zeros where the network has none."""
+    of_input, of_weights = pullback(_to_numpy(cotangent))
+    return _like(of_input, input_data), _like(of_weights, weights)
+
+
+def _like(part: np.ndarray | None, like: Tensor) -> Tensor:
+    """A derivative in the shape, and on the device, of what it belongs to."""
+    if part is None:
+        return torch.zeros_like(like)
+    dtype = like.dtype if like.is_floating_point() else torch.float64
+    return torch.as_tensor(part, dtype=dtype, device=like.device).reshape(like.shape)
+
+
+def _refuse_graph(_: Tensor) -> None:
+    """A hook on the gradient of an output that QML's connector made."""
+    if torch.is_grad_enabled():
+        raise JaxQNNError(
+            "create_graph=True asks for derivatives of a gradient that qiskit-machine-learning "
+            "computes outside of PyTorch's graph. Use a network that runs on JAX for second "
+            "derivatives, or leave create_graph out."
+        )
 
 
 def _to_numpy(tensor: Tensor) -> np.ndarray:

@@ -9,7 +9,7 @@ from qiskit_machine_learning.algorithms.trainable_model import TrainableModel
 from qiskit_machine_learning.neural_networks import EstimatorQNN as QMLEstimatorQNN
 from qiskit_machine_learning.neural_networks import SamplerQNN as QMLSamplerQNN
 
-from jaxqnn.errors import JaxQNNError
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.networks import EstimatorQNN, SamplerQNN
 from jaxqnn.networks.exact import is_exact_estimator_gradient, is_exact_sampler_gradient
 from jaxqnn.primitives import is_exact_estimator, is_exact_sampler
@@ -32,8 +32,8 @@ def accelerate(model: _Model) -> _Model:
         `jaxqnn.EstimatorQNN`, `jaxqnn.SamplerQNN`, or a model of the argument's class holding one.
 
     Raises:
-        JaxQNNError: The network's primitive samples, its gradient is not the exact one, or its
-            class is none of QML's own; the message says which.
+        InvalidArgumentError: The network's primitive samples, its gradient is not the exact one, or
+            its class is none of QML's own; the message says which.
 
     Example:
         >>> from qiskit.circuit.library import zz_feature_map, real_amplitudes
@@ -51,11 +51,11 @@ def accelerate(model: _Model) -> _Model:
     if type(model) is QMLSamplerQNN:
         return cast(_Model, _twin_of_sampler(model))
     if isinstance(model, QMLEstimatorQNN | QMLSamplerQNN):
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"{type(model).__name__} is a subclass of QML's network, and may compute something of "
             "its own. Derive it from jaxqnn's EstimatorQNN or SamplerQNN instead."
         )
-    raise JaxQNNError(
+    raise InvalidArgumentError(
         f"A {type(model).__name__} has no network to accelerate. Pass QML's EstimatorQNN or "
         "SamplerQNN, or a classifier or regressor holding one."
     )
@@ -105,7 +105,7 @@ def _twin_of_sampler(network: Any) -> SamplerQNN:
 
 def _check(role: str, given: object, exact: bool) -> None:
     if not exact:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"The network cannot be accelerated: its {role}, a {type(given).__name__}, is not "
             f"known to be exact, and JAX would give other numbers. Build the network without a "
             f"{role} argument if the exact numbers are what you want."

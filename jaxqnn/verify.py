@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
 
-from jaxqnn.errors import JaxQNNError
+from jaxqnn.arguments import as_count, as_size, check_seed
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.primitives import is_exact_estimator, is_exact_sampler
 from jaxqnn.reference import (
     RANGES,
@@ -61,8 +62,8 @@ def verify(
         A report: `passed`, `max_error`, the entries that differ and which side is wrong.
 
     Raises:
-        JaxQNNError: If `qnn` is no estimator or sampler network, if its primitive is not exact, or
-            if the data have a wrong shape.
+        InvalidArgumentError: If `qnn` is no estimator or sampler network, if its primitive is not
+            exact, or if the data have a wrong shape.
 
     Example:
         >>> from qiskit.circuit import Parameter, QuantumCircuit
@@ -75,13 +76,14 @@ def verify(
         True
     """
     if not isinstance(qnn, EstimatorQNN | SamplerQNN):
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"verify takes an EstimatorQNN or a SamplerQNN, not {type(qnn).__name__}. Pass the "
             "network itself; that of a classifier or connector is its `neural_network`."
         )
     _check_exact(qnn)
-    if samples < 1:
-        raise JaxQNNError(f"samples must be at least 1, not {samples}.")
+    as_count("samples", samples, 1)
+    as_size("atol", atol)
+    check_seed(seed)
     inputs, drawn = _data(qnn, input_data, weights, samples, seed)
     if drawn is None:
         return _Comparison(qnn, inputs, None, atol).report()
@@ -243,7 +245,7 @@ class _Comparison:
 
     def _third_opinion(self, quantity: Quantity, sample: int, column: int) -> Derivative:
         if self.reference is None:
-            raise JaxQNNError(self.no_reference)
+            raise InvalidArgumentError(self.no_reference)
         row = self.rows[sample]
         if quantity == "forward":
             value = self.reference(row)
@@ -329,7 +331,7 @@ def _check_exact(qnn: EstimatorQNN | SamplerQNN) -> None:
     estimator = isinstance(qnn, EstimatorQNN)
     primitive = qnn.estimator if estimator else qnn.sampler
     if not (is_exact_estimator if estimator else is_exact_sampler)(primitive):
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"verify compares exact values, but this network's {type(primitive).__name__} is not "
             "known to be exact. Verify the network without it."
         )
@@ -364,12 +366,12 @@ def _data(
 
 def _check_widths(qnn: EstimatorQNN | SamplerQNN, inputs: FloatArray, weights: FloatArray) -> None:
     if inputs.shape[-1] != qnn.num_inputs:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"input_data has shape {inputs.shape}, but the network has {qnn.num_inputs} inputs. "
             "Make the last axis that long."
         )
     if weights.shape[-1] != qnn.num_weights:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"weights has {weights.shape[-1]} entries, but the network has {qnn.num_weights} "
             "weights. Pass them all."
         )

@@ -90,9 +90,7 @@ SPECIFICATIONS: dict[str, Callable[[int], Specification]] = {
 
 
 def double(case: Case) -> CompiledBackend:
-    return CompiledBackend(
-        Model(case.circuit, Expectation(), case.inputs, case.weights), "double"
-    )
+    return CompiledBackend(Model(case.circuit, Expectation(), case.inputs, case.weights), "double")
 
 
 def drawn(case: Case, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -225,5 +223,7 @@ def test_threads_share_a_batch() -> None:
     )
     x, w = drawn(case, 20)
     backend = double(case)
-    for found, expected in zip(qnn.backward(x, w), backend.jacobian(x, w, wrt_inputs=True), strict=True):
+    for found, expected in zip(
+        qnn.backward(x, w), backend.jacobian(x, w, wrt_inputs=True), strict=True
+    ):
         np.testing.assert_allclose(found, expected, atol=ATOL)

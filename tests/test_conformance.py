@@ -119,7 +119,10 @@ def test_first_derivatives_of_expectations(name: str, batch: int, lowering: str)
     measured = observables(case.circuit.num_qubits)
     function = jaxqnn.expectation(case.circuit, measured, **case.split)
     found = [derivatives(case, measured, row, w) for row in x]
-    expected, slopes = np.array([f[0] for f in found]), np.array([f[1].reshape(len(measured), -1) for f in found])
+    expected, slopes = (
+        np.array([f[0] for f in found]),
+        np.array([f[1].reshape(len(measured), -1) for f in found]),
+    )
     of_inputs, of_weights = slopes[..., : x.shape[1]], slopes[..., x.shape[1] :]
     random = np.random.default_rng(1)
     along = random.normal(size=x.shape), random.normal(size=w.shape)
@@ -160,7 +163,9 @@ def test_second_derivatives_of_expectations(name: str, batch: int, lowering: str
             own = p[: x.shape[1]] if i == 0 else row
             value, found = derivatives(case, measured, own, p[x.shape[1] :])
             own_slope = np.cos(value) @ found
-            gradient = gradient + (own_slope if i == 0 else own_slope * (np.arange(p.size) >= x.shape[1]))
+            gradient = gradient + (
+                own_slope if i == 0 else own_slope * (np.arange(p.size) >= x.shape[1])
+            )
         return gradient
 
     every = np.concatenate([x[0], w])

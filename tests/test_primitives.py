@@ -368,3 +368,22 @@ def measured_all_bound() -> QuantumCircuit:
 def close(ours: dict[str, float], theirs: dict[str, float]) -> None:
     for outcome in ours.keys() | theirs.keys():
         assert ours.get(outcome, 0.0) == pytest.approx(theirs.get(outcome, 0.0), abs=ATOL)
+
+
+@pytest.mark.parametrize("options", [{}, {"shots": 10, "seed": 1}], ids=["exact", "shots"])
+def test_a_sampled_pub_of_no_points_keeps_its_shape(options: dict[str, int]) -> None:
+    measured, plain = ansatz(), QuantumCircuit(1, 2)
+    measured.measure_all()
+    plain.measure(0, 1)
+    pubs = [
+        (measured, points(0, 4)),
+        (measured, points(2, 0, 4)),
+        (measured, points(3, 4)),
+        (plain, points(0, 0)),
+    ]
+    ours = jaxqnn.JaxSampler(**options).run(pubs).result()
+    reference = StatevectorSampler(default_shots=10, seed=1).run(pubs).result()
+    for mine, theirs in zip(ours, reference, strict=True):
+        assert mine.data.shape == theirs.data.shape
+        for name in theirs.data:
+            assert mine.data[name].shape == theirs.data[name].shape

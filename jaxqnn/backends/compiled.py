@@ -131,7 +131,9 @@ class CompiledBackend:
         self, operation: int, x: Floats, w: Floats, arrays: dict[int, Floats], **sizes: Any
     ) -> None:
         single = x.dtype == np.float32
-        job = template(operation, Sizes(1, x.shape[0], single=single, **sizes), self._head, 1).copy()
+        job = template(
+            operation, Sizes(1, x.shape[0], single=single, **sizes), self._head, 1
+        ).copy()
         room = np.empty(room_numbers(job))
         job[words.PROGRAM], job[words.ROOM] = self._program, room.ctypes.data
         job[words.X], job[words.W] = x.ctypes.data, w.ctypes.data

@@ -13,7 +13,7 @@ from qiskit.circuit import ParameterExpression
 
 from jaxqnn.circuit.angles import Angle
 from jaxqnn.circuit.expressions import Expressions
-from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
+from jaxqnn.errors import UnsupportedCircuitError
 
 _WIDEST_TABLE = 20
 
@@ -75,7 +75,7 @@ def start_from(
         The start.
 
     Raises:
-        JaxQNNError: If all amplitudes are zero, or one is not finite.
+        UnsupportedCircuitError: If all amplitudes are zero, or one is not finite.
     """
     real, imaginary = [], []
     for value in values:
@@ -87,7 +87,7 @@ def start_from(
             real.append(expressions.angle(number.real, where))
             imaginary.append(expressions.angle(number.imag, where))
     if all(angle.is_zero for angle in (*real, *imaginary)):
-        raise JaxQNNError(
+        raise UnsupportedCircuitError(
             f"{where}: all amplitudes are zero, so there is no state to start from. Give one that "
             "is not."
         )

@@ -20,6 +20,8 @@ from qiskit_machine_learning.gradients import (
     ParamShiftEstimatorGradient,
 )
 
+from jaxqnn.arguments import check_options
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.gradients.points import merge_options, requested_columns, table, warn_not_jax
 from jaxqnn.gradients.states import state_overlaps
 from jaxqnn.primitives import JaxEstimator, is_exact_estimator
@@ -81,10 +83,11 @@ class JaxEstimatorGradient(BaseEstimatorGradient):
             swapped = None if derivative_type is DerivativeType.REAL else derivative_type
             options, derivative_type = swapped, options
         if not isinstance(derivative_type, DerivativeType):
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"derivative_type must be a DerivativeType, not {derivative_type!r}. "
                 "Choose REAL, IMAG or COMPLEX."
             )
+        check_options(options)
         super().__init__(
             JaxEstimator() if estimator is None else estimator,
             options=options,

@@ -15,6 +15,8 @@ from qiskit_machine_learning.gradients import DerivativeType, LinCombQGT
 from qiskit_machine_learning.gradients.base.base_qgt import BaseQGT
 from qiskit_machine_learning.gradients.base.qgt_result import QGTResult
 
+from jaxqnn.arguments import as_size, check_options
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.gradients.points import requested_columns, table, warn_not_jax
 from jaxqnn.gradients.states import geometric_tensors
 from jaxqnn.primitives import JaxEstimator, is_exact_estimator
@@ -69,6 +71,14 @@ class JaxQGT(BaseQGT):
         pass_manager: BasePassManager | None = None,
         options: Options | dict[str, Any] | None = None,
     ) -> None:
+        check_options(options)
+        if not isinstance(derivative_type, DerivativeType):
+            raise InvalidArgumentError(
+                f"derivative_type must be a DerivativeType, not {derivative_type!r}. "
+                "Choose REAL, IMAG or COMPLEX."
+            )
+        if precision is not None:
+            as_size("precision", precision)
         given = Options(**dict(options or {}))
         super().__init__(
             JaxEstimator() if estimator is None else estimator,
@@ -122,7 +132,7 @@ def _reported(precision: _Precision, num_circuits: int) -> float | Sequence[floa
     if precision is None or isinstance(precision, int | float):
         return 0.0 if precision is None else precision
     if len(precision) != num_circuits:
-        raise ValueError(
+        raise InvalidArgumentError(
             f"precision has {len(precision)} entries for {num_circuits} circuits. "
             "Give one number, or one for each circuit."
         )

@@ -17,6 +17,7 @@ from qiskit_machine_learning.gradients import (
     SamplerGradientResult,
 )
 
+from jaxqnn.arguments import check_options
 from jaxqnn.gradients.points import merge_options, requested_columns, table, warn_not_jax
 from jaxqnn.measure import Probabilities
 from jaxqnn.primitives import JaxSampler, is_exact_sampler
@@ -24,7 +25,6 @@ from jaxqnn.primitives.rows import (
     CircuitGroup,
     RowEvaluator,
     group_circuits,
-    row_evaluator,
     unique_rows,
 )
 
@@ -67,6 +67,7 @@ class JaxSamplerGradient(BaseSamplerGradient):
         options: Options | dict[str, Any] | None = None,
         pass_manager: BasePassManager | None = None,
     ) -> None:
+        check_options(options)
         super().__init__(
             JaxSampler() if sampler is None else sampler,
             options=options,
@@ -111,8 +112,8 @@ def _jacobian(
     """Return the derivatives of all outcomes, shape (rows, columns, outcomes)."""
     if not columns:
         return np.zeros((len(rows), 0, 0))
-    evaluator = row_evaluator(
-        (group.key, "outcomes"),
+    evaluator = group.evaluator(
+        "outcomes",
         lambda: RowEvaluator(group.circuit, Probabilities()),
     )
     return np.ascontiguousarray(evaluator.jacobian(rows, columns).swapaxes(1, 2))

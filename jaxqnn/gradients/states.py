@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.quantum_info import Operator, SparsePauliOp
+from qiskit.quantum_info import Operator
 
 from jaxqnn.measure import State
+from jaxqnn.measure.observables import as_sums
 from jaxqnn.primitives.requests import Requests
-from jaxqnn.primitives.rows import CircuitGroup, RowEvaluator, row_evaluator
+from jaxqnn.primitives.rows import CircuitGroup, RowEvaluator
 
 # Numbers of a state Jacobian held at once; a single point may exceed it.
 _MAX_NUMBERS = 1 << 24
@@ -24,7 +25,7 @@ def state_jacobians(
 
     Shapes (piece, 2**qubits) and (piece, 2**qubits, len(columns)).
     """
-    evaluator = row_evaluator((group.key, "state"), lambda: RowEvaluator(group.circuit, State()))
+    evaluator = group.evaluator("state", lambda: RowEvaluator(group.circuit, State()))
     numbers = len(columns) << group.circuit.num_qubits
     piece = max(1, _MAX_NUMBERS // max(1, numbers))
     for start in range(0, len(rows), piece):
@@ -74,4 +75,5 @@ def geometric_tensors(
 def _matrix(observable: Any) -> Any:
     if isinstance(observable, Operator):
         return observable.data
-    return SparsePauliOp(observable).to_matrix(sparse=True)
+    (found,) = as_sums(observable, observable.num_qubits)
+    return found.to_matrix(sparse=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
+from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 from qiskit.quantum_info.operators.base_operator import BaseOperator
 
 from jaxqnn.engine.measurement import Measurement
-from jaxqnn.errors import JaxQNNError
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure.outcomes import Diagonal, PauliSums
 from jaxqnn.program.build import CircuitProgram
 from jaxqnn.program.frames import parity
@@ -23,58 +23,94 @@ _CHUNK = 16
 # Up to this width a diagonal observable is one number for each label; beyond, its strings are kept.
 TABULATED_QUBITS = 20
 
-Observables: TypeAlias = BaseOperator | Sequence[BaseOperator]
+Observable: TypeAlias = BaseOperator | SparseObservable | str
+Observables: TypeAlias = Observable | Sequence[Observable]
 
 
 def as_sums(observables: Observables | None, num_qubits: int) -> tuple[SparsePauliOp, ...]:
     """Checks observables and brings them to one form.
 
     Args:
-        observables: One or several of SparsePauliOp, Pauli, Operator or whatever SparsePauliOp
-            takes (a label such as "ZZ" among it); None for Z on every qubit.
+        observables: One or several of SparsePauliOp, SparseObservable, Pauli, Operator or a label
+            such as "ZZ"; None for Z on every qubit.
         num_qubits: The circuit's width.
 
     Returns:
         Each observable as a simplified Hermitian SparsePauliOp.
 
     Raises:
-        JaxQNNError: If there is none, or one has the wrong width or is not Hermitian.
+        InvalidArgumentError: If there is none, or one has the wrong width or is not Hermitian.
     """
     if observables is None:
         return (SparsePauliOp("Z" * num_qubits),)
-    if isinstance(observables, BaseOperator | str):
-        observables = (observables,)
-    if not len(observables):
-        raise JaxQNNError("The list of observables is empty. Pass at least one, or None for Z...Z.")
-    return tuple(_as_sum(o, i, num_qubits) for i, o in enumerate(observables))
+    found = tuple(listed(observables))
+    if not found:
+        raise InvalidArgumentError(
+            "The list of observables is empty. Pass at least one, or None for Z...Z."
+        )
+    return tuple(_as_sum(o, i, num_qubits) for i, o in enumerate(found))
 
 
-def _as_sum(observable: BaseOperator, position: int, num_qubits: int) -> SparsePauliOp:
+def listed(observables: Observables) -> Sequence[Observable]:
+    """One observable as a list of one; several as they are.
+
+    Raises:
+        InvalidArgumentError: If they are neither.
+    """
+    # A SparseObservable and a label are sequences too, of terms and of letters.
+    if isinstance(observables, BaseOperator | SparseObservable | str):
+        return (observables,)
+    if not isinstance(observables, Sequence | np.ndarray):
+        raise InvalidArgumentError(
+            f"observables is a {type(observables).__name__}. Pass a SparsePauliOp, a "
+            "SparseObservable, a Pauli, an Operator, or a list of them."
+        )
+    return cast(Sequence[Observable], observables)
+
+
+def with_numbers(observable: SparsePauliOp) -> SparsePauliOp | None:
+    """The observable with complex coefficients, whatever they are kept as; None if one is unbound.
+
+    Assigning parameters may leave an array of objects, each of which is a number.
+    """
+    if observable.coeffs.dtype != object:
+        return observable
+    try:
+        coefficients = np.array([complex(value) for value in observable.coeffs])
+    except TypeError:
+        return None
+    return SparsePauliOp(observable.paulis, coefficients)
+
+
+def _as_sum(observable: Observable, position: int, num_qubits: int) -> SparsePauliOp:
     where = f"Observable {position}"
     try:
         if isinstance(observable, SparsePauliOp | Pauli | str):
             found = SparsePauliOp(observable)
+        elif isinstance(observable, SparseObservable):
+            found = SparsePauliOp.from_sparse_observable(observable)
         else:
             found = SparsePauliOp.from_operator(Operator(observable), atol=0.0, rtol=0.0)
     except Exception as error:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"{where}, a {type(observable).__name__}, cannot be read as a sum of Pauli strings: "
-            f"{error} Pass a SparsePauliOp, a Pauli or an Operator."
+            f"{error} Pass a SparsePauliOp, a SparseObservable, a Pauli or an Operator."
         ) from error
     if found.num_qubits != num_qubits:
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"{where} acts on {found.num_qubits} qubits, but the circuit has {num_qubits}. "
             "For a transpiled circuit, use observable.apply_layout(circuit.layout)."
         )
-    if found.coeffs.dtype == object:
-        raise JaxQNNError(f"{where} has coefficients with parameters; bind them first.")
+    bound = with_numbers(found)
+    if bound is None:
+        raise InvalidArgumentError(f"{where} has coefficients with parameters; bind them first.")
     # Qiskit would drop terms below 1e-8.
-    found = found.simplify(atol=0.0, rtol=0.0)
+    found = bound.simplify(atol=0.0, rtol=0.0)
     coefficients = np.asarray(found.coeffs, complex)
     largest = float(np.max(np.abs(coefficients)))
     if not np.all(np.abs(coefficients.imag) <= _NEGLIGIBLE * largest):
         index = int(np.argmax(np.abs(coefficients.imag)))
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f"{where} is not Hermitian: its term {found.paulis[index].to_label()} has the "
             f"coefficient {coefficients[index]}. An expectation value is real only for real "
             "coefficients: pass the Hermitian part, (O + O.adjoint()) / 2."

@@ -6,16 +6,17 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
+from jaxqnn.arguments import as_shape
 from jaxqnn.circuit.liveness import Reads
 from jaxqnn.circuit.measured_bits import read_bits
 from jaxqnn.engine.measurement import Measurement
-from jaxqnn.errors import JaxQNNError
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure.observables import TABULATED_QUBITS, Observables, as_sums, expectation
 from jaxqnn.measure.outcomes import Amplitudes, Classes, Diagonal, Distribution
 from jaxqnn.program.build import CircuitProgram
@@ -109,24 +110,24 @@ class Probabilities:
 
     def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
         """The given shape, or (2**bits,)."""
+        if self.interpret is not None and not callable(self.interpret):
+            raise InvalidArgumentError(
+                f"interpret must be a function of an outcome, but is {self.interpret!r}."
+            )
         if self.shape is None:
             if self.interpret is not None:
-                raise JaxQNNError(
+                raise InvalidArgumentError(
                     "No output shape given, but it's required when using custom interpret "
                     "function. Pass output_shape."
                 )
             bits = len(self._bits(circuit))
             if bits > _MOST_BITS:
-                raise JaxQNNError(
+                raise InvalidArgumentError(
                     f"{bits} measured bits have 2**{bits} probabilities. Measure fewer qubits, or "
                     "pass interpret and output_shape."
                 )
             return (1 << bits,)
-        shape = (self.shape,) if isinstance(self.shape, Integral) else self.shape
-        shape = tuple(int(size) for size in cast(Iterable[int], shape))
-        if not shape or any(size <= 0 for size in shape):
-            raise JaxQNNError(f"output_shape must be positive, but is {shape}.")
-        return shape
+        return as_shape("output_shape", self.shape)
 
     def reads(self, circuit: QuantumCircuit) -> Reads:
         """See ``Specification``."""
@@ -179,7 +180,7 @@ class Probabilities:
         """The flat output index of every label."""
         if self.interpret is None:
             if outcomes.max() >= shape[0]:
-                raise JaxQNNError(
+                raise InvalidArgumentError(
                     f"Outcome {outcomes.max()} is outside the output shape {shape}: the circuit "
                     "has more classical bits than qubits. Pass interpret=lambda outcome: outcome "
                     "with output_shape=2**num_clbits to keep them all."
@@ -193,12 +194,17 @@ class Probabilities:
         assert self.interpret is not None
         key = self.interpret(outcome)
         # An Integral may be one of NumPy's integers, which are no int.
-        keys = (key,) if isinstance(key, Integral) else key
-        indices = tuple(int(i) for i in cast(Iterable[int], keys))
+        keys = (key,) if isinstance(key, Integral) or not isinstance(key, Iterable) else tuple(key)
+        if not all(isinstance(i, Integral) for i in keys):
+            raise InvalidArgumentError(
+                f"interpret maps outcome {outcome} to {key!r}, which is no index. Make it return a "
+                "whole number, or a tuple of them."
+            )
+        indices = tuple(int(i) for i in keys)
         if len(indices) != len(shape) or not all(
             -size <= i < size for i, size in zip(indices, shape, strict=True)
         ):
-            raise JaxQNNError(
+            raise InvalidArgumentError(
                 f"interpret maps outcome {outcome} to {key}, which is outside the output shape "
                 f"{shape}. Pass an output_shape that holds every value of interpret."
             )
@@ -214,7 +220,7 @@ class State:
     def output_shape(self, circuit: QuantumCircuit) -> tuple[int, ...]:
         """(2, 2**num_qubits)."""
         if circuit.num_qubits > _MOST_STATE_QUBITS:
-            raise JaxQNNError(
+            raise InvalidArgumentError(
                 f"The state of {circuit.num_qubits} qubits has 2**{circuit.num_qubits} amplitudes. "
                 "Use expectation or probabilities, which leave out idle qubits, or remove those."
             )

@@ -7,17 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit_machine_learning.neural_networks import NeuralNetwork
 
+from jaxqnn.arguments import as_count
 from jaxqnn.backends import Precision
-from jaxqnn.errors import InvalidArgumentError, JaxQNNError
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.evaluator import Evaluator
 from jaxqnn.functions import Function
 from jaxqnn.measure.specification import Specification
+from jaxqnn.networks.arguments import check_count, check_last_axis
 from jaxqnn.networks.resources import Resources, estimate
 
 Pullback = Callable[[ArrayLike], tuple[NDArray[Any] | None, NDArray[Any] | None]]
@@ -88,17 +91,24 @@ class JaxNetwork(NeuralNetwork):
         """What forward and backward compute in: "double" or "single"."""
         return self._precision
 
-    def apply(self, inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
+    def apply(
+        self, inputs: jax.typing.ArrayLike | None, weights: jax.typing.ArrayLike | None
+    ) -> jax.Array:
         """The network as a pure JAX function, for ``jax.grad``, optax, flax or equinox.
 
         Args:
-            inputs: (..., num_inputs).
-            weights: (..., num_weights); leading axes broadcast with those of the inputs.
+            inputs: (..., num_inputs); None for a network without inputs.
+            weights: (..., num_weights); leading axes broadcast with those of the inputs. None for a
+                network without weights.
 
         Returns:
             (..., *output_shape), exact, in the precision of the arguments. It follows
             ``set_interpret``. Gradients are those of ``jaxqnn.expectation`` and
             ``jaxqnn.probabilities``: reverse mode by the adjoint.
+
+        Raises:
+            InvalidArgumentError: If the shapes do not fit, or if the estimator, sampler or gradient
+                is not exact: then ``forward`` and ``backward`` have other values.
 
         Example:
             >>> import jax
@@ -110,6 +120,11 @@ class JaxNetwork(NeuralNetwork):
             >>> jax.grad(loss)(jax.numpy.ones(4)).shape
             (4,)
         """
+        self._require_exact("apply")
+        if inputs is None:
+            inputs = _nothing_beside(weights)
+        if weights is None:
+            weights = _nothing_beside(inputs)
         return self._evaluator.function(inputs, weights)
 
     def vjp(
@@ -130,13 +145,10 @@ class JaxNetwork(NeuralNetwork):
             second has shape (num_weights,) and is None if there are no weights.
 
         Raises:
-            JaxQNNError: If the estimator, sampler or gradient is not exact.
+            InvalidArgumentError: If the estimator, sampler or gradient is not exact, or if an
+                argument does not fit.
         """
-        if not (self._primitive_is_exact() and self._gradient_is_exact()):
-            raise JaxQNNError(
-                "vjp needs an exact network. Leave estimator, sampler and gradient out, or use "
-                "backward, which honours them."
-            )
+        self._require_exact("vjp")
         input_, shape = self._validate_input(input_data)
         x, w = self._arrays(input_, self._validate_weights(weights))
         evaluator, given = self._evaluator, np.asarray(input_data).shape
@@ -158,6 +170,14 @@ class JaxNetwork(NeuralNetwork):
 
         return output, pullback
 
+    def _require_exact(self, method: str) -> None:
+        if not (self._primitive_is_exact() and self._gradient_is_exact()):
+            raise InvalidArgumentError(
+                f"{method} needs an exact network, but this one was given an estimator, a sampler "
+                "or a gradient that is not exact. Leave those out, or use forward and backward, "
+                "which honour them."
+            )
+
     def resources(self, batch_size: int = 1) -> Resources:
         """What a backward pass will need, before anything is allocated.
 
@@ -167,7 +187,7 @@ class JaxNetwork(NeuralNetwork):
         Returns:
             Qubits, layers, and bytes of one state and at the peak; printable.
         """
-        return estimate(self._evaluator, batch_size)
+        return estimate(self._evaluator, as_count("batch_size", batch_size, 0))
 
     def _jax_forward(
         self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
@@ -206,6 +226,16 @@ class JaxNetwork(NeuralNetwork):
             return grads
         return super()._validate_backward_output(input_grad, weight_grad, original_shape)
 
+    def _validate_input(self, input_data: Any) -> Any:
+        if input_data is not None:
+            check_last_axis("input_data", input_data, self._num_inputs)
+        return super()._validate_input(input_data)
+
+    def _validate_weights(self, weights: Any) -> Any:
+        if weights is not None:
+            check_count("weights", weights, self._num_weights)
+        return super()._validate_weights(weights)
+
     def _arrays(
         self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
     ) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -224,6 +254,12 @@ class JaxNetwork(NeuralNetwork):
                     "of them."
                 )
         return input_data, weights
+
+
+def _nothing_beside(values: jax.typing.ArrayLike | None) -> NDArray[Any]:
+    """An array without entries, in the type of what else is passed."""
+    dtype = getattr(values, "dtype", np.dtype(float))
+    return np.zeros(0, dtype if jnp.issubdtype(dtype, jnp.number) else float)
 
 
 def warn_not_jax(name: str, what: object, instead: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import jax
@@ -17,7 +18,9 @@ from qiskit_machine_learning.gradients import BaseEstimatorGradient
 from qiskit_machine_learning.neural_networks import EstimatorQNN as QMLEstimatorQNN
 
 from jaxqnn.backends import Precision
+from jaxqnn.measure.observables import Observables, as_sums
 from jaxqnn.measure.specification import Expectation
+from jaxqnn.networks.arguments import check_network, check_place, given_observables
 from jaxqnn.networks.base import JaxNetwork, warn_not_jax
 from jaxqnn.networks.exact import is_exact_estimator_gradient
 from jaxqnn.primitives import is_exact_estimator
@@ -28,15 +31,16 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
 
     Change the import and keep the rest of a script. ``forward`` gives <psi|O|psi> for each
     observable, (samples, observables); ``backward`` gives its derivatives, (samples, observables,
-    inputs) or None without ``input_gradients``, and (samples, observables, weights).
+    inputs) or None without ``input_gradients``, and (samples, observables, weights). NaN among a
+    sample's inputs gives NaN in its rows, where QML raises.
 
     Args:
         circuit: Unitary instructions; measurements at the end are passed over. Of measurements on
             the way, resets and branches, outputs are the mean over all branches.
         estimator: None or an exact one runs on JAX. Any other is honoured as in QML, with one
             warning.
-        observables: One or several SparsePauliOp, Pauli or Operator; None is Z on every qubit. For
-            a transpiled circuit they may be laid out already or not.
+        observables: One or several SparsePauliOp, SparseObservable, Pauli or Operator; None is Z
+            on every qubit. For a transpiled circuit they may be laid out already or not.
         input_params: Parameters that stand for the data.
         weight_params: Parameters that are trained.
         gradient: None, or an exact one, runs on JAX. Any other is honoured as in QML.
@@ -45,14 +49,14 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
         pass_manager: Transpiles the circuit first.
         precision: "double" computes in float64 whatever JAX's x64 setting, "single" in float32.
             Results are float64 arrays, as QML's.
-        device: The JAX device to compute on; None is the default one.
+        device: The JAX device to compute on, or a platform's name such as "cpu" for its first one;
+            None is the default one.
         mesh: Several devices instead: samples are shared out along its axis "batch", amplitudes
             along its axis "state" (a power of two).
 
     Raises:
         UnsupportedCircuitError: If an instruction has no exact function (exact estimators only).
-        QiskitMachineLearningError: If an argument does not fit the circuit.
-        ValueError: If parameters are foreign or left over.
+        InvalidArgumentError: If an argument does not fit the circuit.
 
     Example:
         >>> from qiskit import QuantumCircuit
@@ -73,7 +77,7 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
         *,
         circuit: QuantumCircuit,
         estimator: BaseEstimatorV2 | None = None,
-        observables: Sequence[BaseOperator] | BaseOperator | None = None,
+        observables: Observables | None = None,
         input_params: Sequence[Parameter] | None = None,
         weight_params: Sequence[Parameter] | None = None,
         gradient: BaseEstimatorGradient | None = None,
@@ -81,9 +85,12 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
         default_precision: float = 0.015625,
         pass_manager: BasePassManager | None = None,
         precision: Precision = "double",
-        device: jax.Device | None = None,
+        device: jax.Device | str | None = None,
         mesh: Mesh | None = None,
     ) -> None:
+        check_network(circuit, input_params, weight_params)
+        device = check_place(precision, device, mesh)
+        observables = given_observables(observables)
         super().__init__(
             circuit=circuit,
             estimator=estimator,
@@ -97,8 +104,14 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
         )
         if observables is None:
             self._observables = (self._parity(),)
+        self._given_observables = copy(self._observables)
         self._observables = tuple(self._laid_out(observable) for observable in self._observables)
         self._prepare(precision, device, mesh)
+
+    @property
+    def observables(self) -> Sequence[BaseOperator] | BaseOperator:
+        """The observables as they were passed; a single one, or the default, in a tuple."""
+        return copy(self._given_observables)
 
     def _parity(self) -> SparsePauliOp:
         """Z on every qubit the user's circuit had, wherever a transpiler put them."""
@@ -108,14 +121,13 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
         return SparsePauliOp.from_sparse_list([("Z" * len(where), list(where), 1)], num_qubits=n)
 
     def _laid_out(self, observable: BaseOperator) -> BaseOperator:
-        circuit = self._org_circuit
-        if (
-            circuit.layout is None
-            or observable.num_qubits == circuit.num_qubits
-            or observable.num_qubits != self.num_virtual_qubits
-        ):
+        circuit, width = self._org_circuit, getattr(observable, "num_qubits", None)
+        if circuit.layout is None or width in (None, circuit.num_qubits):
             return observable
-        return SparsePauliOp(observable).apply_layout(circuit.layout)
+        if width != self.num_virtual_qubits:
+            return observable
+        (found,) = as_sums(observable, width)
+        return found.apply_layout(circuit.layout)
 
     def _specification(self) -> Expectation:
         return Expectation(self._observables)

@@ -14,8 +14,10 @@ from qiskit.primitives import BaseSamplerV2
 from qiskit_machine_learning.gradients import BaseSamplerGradient
 from qiskit_machine_learning.neural_networks import SamplerQNN as QMLSamplerQNN
 
+from jaxqnn.arguments import as_shape
 from jaxqnn.backends import Precision
 from jaxqnn.measure.specification import Probabilities
+from jaxqnn.networks.arguments import check_network, check_place
 from jaxqnn.networks.base import JaxNetwork, warn_not_jax
 from jaxqnn.networks.exact import is_exact_sampler_gradient
 from jaxqnn.primitives import is_exact_sampler
@@ -28,7 +30,8 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
 
     Change the import and keep the rest of a script. ``forward`` gives the probability of each
     outcome or class, (samples, *output_shape); ``backward`` its derivatives, with one more axis of
-    inputs (None without ``input_gradients``) or of weights. With ``sparse``, both are ``COO``.
+    inputs (None without ``input_gradients``) or of weights. With ``sparse``, both are ``COO``. NaN
+    among a sample's inputs gives NaN in its rows, where QML raises.
 
     Args:
         circuit: Unitary instructions, measurements, resets and branches. Outcomes are read from the
@@ -46,15 +49,15 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         pass_manager: Transpiles the circuit first.
         precision: "double" computes in float64 whatever JAX's x64 setting, "single" in float32.
             Results are float64 arrays, as QML's.
-        device: The JAX device to compute on; None is the default one.
+        device: The JAX device to compute on, or a platform's name such as "cpu" for its first one;
+            None is the default one.
         mesh: Several devices instead: samples are shared out along its axis "batch", amplitudes
             along its axis "state" (a power of two).
 
     Raises:
         UnsupportedCircuitError: If an instruction has no exact function (exact samplers only).
-        QiskitMachineLearningError: If an argument does not fit the circuit, or ``interpret`` leaves
+        InvalidArgumentError: If an argument does not fit the circuit, or ``interpret`` leaves
             ``output_shape``.
-        ValueError: If parameters are foreign or left over.
 
     Example:
         >>> from qiskit.circuit.library import real_amplitudes
@@ -84,9 +87,11 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         input_gradients: bool = False,
         pass_manager: BasePassManager | None = None,
         precision: Precision = "double",
-        device: jax.Device | None = None,
+        device: jax.Device | str | None = None,
         mesh: Mesh | None = None,
     ) -> None:
+        check_network(circuit, input_params, weight_params)
+        device = check_place(precision, device, mesh)
         super().__init__(
             circuit=circuit,
             sampler=sampler,
@@ -115,6 +120,8 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         Raises:
             QiskitMachineLearningError: If there is no output shape, or ``interpret`` leaves it.
         """
+        if output_shape is not None:
+            output_shape = as_shape("output_shape", output_shape)
         kept = {name: vars(self).get(name) for name in ("_interpret", "_output_shape")}
         super().set_interpret(interpret, output_shape)
         if interpret is None:

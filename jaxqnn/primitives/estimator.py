@@ -14,6 +14,8 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.providers import Options
 from qiskit.quantum_info import Operator, SparseObservable, SparsePauliOp
 
+from jaxqnn.arguments import as_size, check_seed
+from jaxqnn.measure.observables import with_numbers
 from jaxqnn.primitives.requests import Requests
 from jaxqnn.primitives.rows import group_circuits
 from jaxqnn.primitives.terms import AllTerms
@@ -40,6 +42,7 @@ class JaxEstimator(BaseEstimatorV2):
         seed: Seed or generator of the noise.
 
     Raises:
+        InvalidArgumentError: ``default_precision`` is negative, or ``seed`` is none.
         UnsupportedCircuitError: From ``job.result()``, for a circuit with a ``while`` loop,
             real-time variables or anything else that no exact function has.
 
@@ -61,7 +64,8 @@ class JaxEstimator(BaseEstimatorV2):
         default_precision: float = 0.0,
         seed: np.random.Generator | int | None = None,
     ) -> None:
-        self._default_precision = float(default_precision)
+        check_seed(seed)
+        self._default_precision = as_size("default_precision", default_precision)
         self._seed = seed
         self.options = Options(default_precision=self._default_precision, seed=seed)
 
@@ -124,7 +128,7 @@ class JaxEstimator(BaseEstimatorV2):
 
 
 def _with_paulis(pub: Any) -> Any:
-    """Return the PUB with dense operators written as Pauli sums, which a PUB must have."""
+    """Return the PUB with its operators as sums of Paulis with numbers, as Qiskit needs them."""
     if isinstance(pub, tuple | list) and len(pub) > 1:
         return (pub[0], AllTerms.coerce(_paulis(pub[1])), *pub[2:])
     return pub
@@ -133,6 +137,9 @@ def _with_paulis(pub: Any) -> Any:
 def _paulis(observables: Any) -> Any:
     if isinstance(observables, Operator):
         return SparsePauliOp.from_operator(observables, atol=0.0, rtol=0.0)
+    if isinstance(observables, SparsePauliOp):
+        # Qiskit refuses coefficients with parameters, and bound ones that are kept as objects too.
+        return with_numbers(observables) or observables
     if isinstance(observables, list | tuple):
         return [_paulis(observable) for observable in observables]
     return observables

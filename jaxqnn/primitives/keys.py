@@ -1,131 +1,248 @@
 """What makes two circuits, or two observables, the same computation.
 
-A key is a hashable value that is equal only where the results are equal.  Two circuits that differ
-in nothing but their `Parameter` objects have one key, because points are rows of numbers in
-``circuit.parameters`` order; a circuit that is changed in place gets another key.  Where nothing
-cheap is certain (a gate class with a definition of its own), the object itself is the key: then
-equal circuits may be told apart, but never different ones confused.
+A key is a hashable value that is equal only where the results are equal.  It is read off what the
+lowering reads, and nothing else: standard gates are their names and numbers, gates made of circuits
+their definitions, and any other instruction is what it is lowered to.  Two circuits that differ in
+nothing but their `Parameter` objects have one key, because points are rows of numbers in
+``circuit.parameters`` order; a circuit that is changed in place gets another key.  What cannot be
+read has no key, and is not shared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from qiskit.circuit import (
+    AnnotatedOperation,
+    Barrier,
+    BoxOp,
     CircuitInstruction,
+    Clbit,
     ControlledGate,
+    ControlModifier,
+    Delay,
+    ForLoopOp,
     Gate,
+    IfElseOp,
     Instruction,
-    Operation,
+    InverseModifier,
+    Measure,
     Parameter,
     ParameterExpression,
+    PowerModifier,
     QuantumCircuit,
+    Reset,
 )
-from qiskit.circuit.library import UnitaryGate
+from qiskit.circuit.library import PauliEvolutionGate, UnitaryGate
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 
-# Instructions that their name and parameters describe completely, besides the standard gates.
-_NAMED = frozenset({"barrier", "delay", "measure", "reset"})
+from jaxqnn.circuit.expressions import Expressions
+from jaxqnn.circuit.library import Walk
+from jaxqnn.errors import JaxQNNError
+from jaxqnn.measure.observables import with_numbers
+
+# Instructions that their class describes completely; a delay's duration changes no state.
+_PLAIN = (Barrier, Delay, Measure, Reset)
+
+Columns = Mapping[Parameter, int]
 
 
-class _Same:
-    """An object compared by identity, and kept alive so that the identity stays its own."""
-
-    def __init__(self, value: object) -> None:
-        self._value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self._value is other._value
-
-    def __hash__(self) -> int:
-        return id(self._value)
+class _NoKeyError(Exception):
+    """Something that may change without its key."""
 
 
-def circuit_key(circuit: QuantumCircuit) -> Hashable:
-    """Return a value equal for circuits that compute the same from the same row of numbers."""
-    parameters = circuit.parameters
-    # Names are unique within a circuit, so a printed expression and the list of names say it all.
-    columns = {parameter: column for column, parameter in enumerate(parameters)}
-    names = tuple(parameter.name for parameter in parameters)
+def circuit_key(circuit: QuantumCircuit) -> Hashable | None:
+    """Return a value equal for circuits that compute the same from the same row of numbers.
+
+    Args:
+        circuit: Any circuit.
+
+    Returns:
+        The key; None if nothing certain can be said, so that the circuit must not be shared.
+    """
+    columns = {parameter: column for column, parameter in enumerate(circuit.parameters)}
     registers = tuple(
         (register.name, tuple(circuit.find_bit(bit).index for bit in register))
         for register in circuit.cregs
     )
-    return (circuit.num_qubits, registers, names, *_body(circuit, columns))
+    try:
+        return (circuit.num_qubits, registers, len(columns), *_body(circuit, columns))
+    except _NoKeyError:
+        return None
 
 
-def _body(circuit: QuantumCircuit, columns: dict[Parameter, int]) -> tuple[Hashable, ...]:
+def _body(circuit: QuantumCircuit, columns: Columns) -> tuple[Hashable, ...]:
     qubits = {bit: index for index, bit in enumerate(circuit.qubits)}
     clbits = {bit: index for index, bit in enumerate(circuit.clbits)}
     rows = [
         (
             tuple([qubits[bit] for bit in instruction.qubits]),
             tuple([clbits[bit] for bit in instruction.clbits]),
-            _instruction(instruction, columns),
+            _instruction(instruction, columns, clbits),
         )
         for instruction in circuit.data
     ]
     return (len(clbits), _number(circuit.global_phase, columns), tuple(rows))
 
 
-def _instruction(instruction: CircuitInstruction, columns: dict[Parameter, int]) -> Hashable:
-    name = instruction.name
-    if instruction.is_standard_gate() or name in _NAMED:
-        return (name, tuple([_number(value, columns) for value in instruction.params]))
-    return (name, _operation(instruction.operation, columns))
+def _instruction(
+    instruction: CircuitInstruction, columns: Columns, clbits: Mapping[Clbit, int]
+) -> Hashable:
+    if instruction.is_standard_gate():
+        return (instruction.name, *[_number(value, columns) for value in instruction.params])
+    return _operation(instruction.operation, columns, clbits)
 
 
-def _operation(operation: Operation, columns: dict[Parameter, int]) -> Hashable:
+def _operation(operation: Any, columns: Columns, clbits: Mapping[Clbit, int]) -> Hashable:
+    match operation:
+        case IfElseOp():
+            blocks = [_body(block, columns) for block in operation.blocks]
+            return ("if", _condition(operation.condition, clbits), *blocks)
+        case ForLoopOp():
+            values, variable, body = operation.params
+            inner = columns if variable is None else {**columns, variable: len(columns)}
+            return ("for", tuple(values), variable is None, _body(body, inner))
+        case BoxOp():
+            return ("box", _body(operation.blocks[0], columns))
+        case AnnotatedOperation():
+            modifiers = [_modifier(modifier, columns) for modifier in operation.modifiers]
+            return (*modifiers, _operation(operation.base_op, columns, clbits))
+        case PauliEvolutionGate():
+            return _evolution(operation, columns)
     kind = type(operation)
+    plain = getattr(operation, "base_class", kind)
+    if plain in _PLAIN:
+        return plain.__name__
     if kind is UnitaryGate:
-        return np.asarray(operation.params[0]).tobytes()
-    if kind is ControlledGate:
-        control = (operation.num_ctrl_qubits, operation.ctrl_state)
-        return (control, operation.base_gate.name, _operation(operation.base_gate, columns))
-    if kind in (Gate, Instruction) and operation.definition is not None:
+        return ("unitary", _array(operation.params[0]))
+    # Of a controlled gate, Qiskit binds the definition, and leaves that of the base gate stale.
+    if kind in (ControlledGate, Gate, Instruction) and operation.definition is not None:
         return _body(operation.definition, columns)
-    if getattr(kind, "__module__", "").startswith("qiskit.circuit.library.standard_gates"):
-        return (
-            kind,
-            getattr(operation, "ctrl_state", None),
-            tuple(_number(value, columns) for value in operation.params),
-        )
-    values = tuple(_number(value, columns) for value in getattr(operation, "params", ()))
-    return (_Same(operation), values)
+    return _lowering(operation, columns)
 
 
-def _number(value: Any, columns: dict[Parameter, int]) -> Hashable:
-    if isinstance(value, Parameter):
-        # A definition may hold a parameter under a circuit that has it under the same identity.
-        return ("column", columns.get(value, _Same(value)))
-    if isinstance(value, ParameterExpression):
-        used = tuple(sorted((p.name, columns.get(p, -1)) for p in value.parameters))
-        return ("expression", str(value), used)
+def _condition(condition: Any, clbits: Mapping[Clbit, int]) -> Hashable:
+    if not isinstance(condition, tuple):
+        raise _NoKeyError  # an expression evaluated in real time
+    target, value = condition
+    bits = [target] if isinstance(target, Clbit) else list(target)
+    if not all(bit in clbits for bit in bits):
+        raise _NoKeyError
+    return (tuple(clbits[bit] for bit in bits), int(value))
+
+
+def _modifier(modifier: Any, columns: Columns) -> Hashable:
+    match modifier:
+        case InverseModifier():
+            return "inverse"
+        case PowerModifier(power=power):
+            return ("power", _number(power, columns))
+        case ControlModifier(num_ctrl_qubits=count, ctrl_state=state):
+            return ("control", count, state)
+    raise _NoKeyError
+
+
+def _evolution(gate: PauliEvolutionGate, columns: Columns) -> Hashable:
+    """An evolution by its operators and its time: what it is lowered to may be large."""
+    operators = gate.operator if isinstance(gate.operator, list) else [gate.operator]
+    keys = [observable_key(operator) for operator in operators]
+    if None in keys or type(gate) is not PauliEvolutionGate:
+        raise _NoKeyError
+    # Older versions of Qiskit take the gate for its product formula, which is in its definition.
+    exact = "to_matrix" in vars(PauliEvolutionGate)
+    formula = None if exact else _body(gate.definition, columns)
+    return ("evolution", tuple(keys), _number(gate.time, columns), formula)
+
+
+def _lowering(operation: Any, columns: Columns) -> Hashable:
+    """What an instruction is lowered to, whatever class it is of."""
+    walk = Walk(Expressions(tuple(columns)))
+    qubits = tuple(range(operation.num_qubits))
+    try:
+        operations, phase = walk.instruction(operation, qubits, f"{operation.name!r}")
+    except JaxQNNError:
+        raise _NoKeyError from None  # it is refused, with its place, when the circuit is lowered
+    return (_data(operations), _data(phase), _data(walk.start), walk.expressions.atoms)
+
+
+def _data(value: Any) -> Hashable:
+    """Frozen dataclasses, mappings and arrays as tuples."""
+    if value is None or isinstance(value, int | float | complex | str):
+        return value
     if isinstance(value, np.ndarray):
-        return (value.shape, value.tobytes())
+        return _array(value)
+    if isinstance(value, Mapping):
+        return tuple(sorted(value.items()))
+    if isinstance(value, list | tuple):
+        return tuple([_data(part) for part in value])
+    return (type(value), *[(name, _data(part)) for name, part in vars(value).items()])
+
+
+def _array(value: Any) -> Hashable:
+    array = np.asarray(value)
+    if array.dtype == object:
+        raise _NoKeyError
+    return (array.shape, array.dtype.str, array.tobytes())
+
+
+def _number(value: Any, columns: Columns) -> Hashable:
+    if isinstance(value, Parameter):
+        return ("column", _column(value, columns))
+    if isinstance(value, ParameterExpression):
+        if not value.parameters:
+            return complex(value)
+        # Under names that say the column: a user's may read like expressions themselves.
+        renamed = {p: _canonical(_column(p, columns)) for p in value.parameters}
+        return ("expression", str(value.subs(renamed)))
+    if isinstance(value, np.ndarray):
+        return _array(value)
     if isinstance(value, int | float | complex | str | np.number):
         return value
-    return _Same(value)
+    raise _NoKeyError
 
 
-def observable_key(observable: object) -> Hashable:
-    """Return a value equal for observables with the same terms in the same order."""
+def _column(parameter: Parameter, columns: Columns) -> int:
+    if parameter not in columns:
+        raise _NoKeyError
+    return columns[parameter]
+
+
+@lru_cache(maxsize=1 << 16)
+def _canonical(column: int) -> Parameter:
+    return Parameter(f"p{column}")
+
+
+def observable_key(observable: object) -> Hashable | None:
+    """Return a value equal for observables with the same terms in the same order.
+
+    Args:
+        observable: Any observable.
+
+    Returns:
+        The key; None if nothing certain can be said, so that the observable must not be shared.
+    """
     if isinstance(observable, Pauli):
         observable = SparsePauliOp(observable)
     if isinstance(observable, SparsePauliOp):
-        paulis = observable.paulis
-        arrays = (paulis.x, paulis.z, paulis.phase, observable.coeffs)
-        return (observable.num_qubits, *(np.asarray(array).tobytes() for array in arrays))
-    if isinstance(observable, SparseObservable):
-        arrays = (
-            observable.coeffs,
-            observable.bit_terms,
-            observable.indices,
-            observable.boundaries,
-        )
-        return (observable.num_qubits, *(np.asarray(array).tobytes() for array in arrays))
-    if isinstance(observable, Operator):
-        return (observable.data.shape, observable.data.tobytes())
-    return _Same(observable)
+        observable = with_numbers(observable)
+    try:
+        if isinstance(observable, SparsePauliOp):
+            paulis = observable.paulis
+            parts: Iterable[Any] = (paulis.x, paulis.z, paulis.phase, observable.coeffs)
+            return (observable.num_qubits, *[_array(part) for part in parts])
+        if isinstance(observable, SparseObservable):
+            parts = (
+                observable.coeffs,
+                observable.bit_terms,
+                observable.indices,
+                observable.boundaries,
+            )
+            return (observable.num_qubits, *[_array(part) for part in parts])
+        if isinstance(observable, Operator):
+            return _array(observable.data)
+    except _NoKeyError:
+        pass
+    return None

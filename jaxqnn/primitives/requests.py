@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from jaxqnn.measure import Expectation
 from jaxqnn.primitives.keys import observable_key
-from jaxqnn.primitives.rows import CircuitGroup, RowEvaluator, row_evaluator, unique_rows
+from jaxqnn.primitives.rows import CircuitGroup, RowEvaluator, unique_rows
 
 # Below this share of wanted (row, observable) pairs, separate evolutions are the lesser waste.
 _DENSE = 0.25
@@ -45,7 +45,8 @@ class Requests:
         observable = np.empty(len(rows), dtype=np.intp)
         for k, candidate in enumerate(observables):
             if id(candidate) not in keys:
-                keys[id(candidate)] = observable_key(candidate)
+                key = observable_key(candidate)
+                keys[id(candidate)] = id(candidate) if key is None else key
             key = keys[id(candidate)]
             if key not in places:
                 places[key] = len(found)
@@ -79,9 +80,10 @@ class Requests:
         return answers
 
     def _evaluator(self, observables: list[Any]) -> RowEvaluator:
-        key = (self.group.key, "expectation", *map(observable_key, observables))
+        keys = [observable_key(observable) for observable in observables]
+        what = None if None in keys else ("expectation", *keys)
         circuit = self.group.circuit
-        return row_evaluator(key, lambda: RowEvaluator(circuit, Expectation(observables)))
+        return self.group.evaluator(what, lambda: RowEvaluator(circuit, Expectation(observables)))
 
     def _blocks(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Return (rows, observables) blocks that together hold every wanted pair."""

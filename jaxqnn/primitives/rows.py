@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -29,8 +30,9 @@ class RowEvaluator:
     """Values and derivatives of one measurement of one circuit, on tables of points."""
 
     def __init__(self, circuit: QuantumCircuit, measurement: Any) -> None:
-        self._circuit = circuit.copy()
-        self._measurement = measurement
+        # It lowers again for a split that comes later, and the caller may change either till then.
+        self._circuit = deepcopy(circuit)
+        self._measurement = deepcopy(measurement)
         self._splits: OrderedDict[bytes, tuple[NDArray[np.bool_], Evaluator]] = OrderedDict()
         self._lock = Lock()
 
@@ -109,11 +111,23 @@ def row_evaluator(key: Hashable, build: Callable[[], RowEvaluator]) -> RowEvalua
 
 @dataclass(frozen=True)
 class CircuitGroup:
-    """Positions in a list of circuits that hold the same computation."""
+    """Positions in a list of circuits that hold the same computation.
 
-    key: Hashable
+    Attributes:
+        key: See ``circuit_key``; None for a circuit that is not shared with any other run.
+        circuit: The first of them.
+        members: The positions.
+    """
+
+    key: Hashable | None
     circuit: QuantumCircuit
     members: list[int]
+
+    def evaluator(self, what: Hashable | None, build: Callable[[], RowEvaluator]) -> RowEvaluator:
+        """Return the evaluator kept for the circuit and what is measured; None keeps nothing."""
+        if self.key is None or what is None:
+            return build()
+        return row_evaluator((self.key, what), build)
 
 
 def group_circuits(circuits: Sequence[QuantumCircuit]) -> list[CircuitGroup]:
@@ -125,7 +139,8 @@ def group_circuits(circuits: Sequence[QuantumCircuit]) -> list[CircuitGroup]:
     for members in by_identity.values():
         circuit = circuits[members[0]]
         key = circuit_key(circuit)
-        group = groups.setdefault(key, CircuitGroup(key, circuit, []))
+        group = CircuitGroup(key, circuit, [])
+        group = groups.setdefault(id(circuit) if key is None else key, group)
         group.members.extend(members)
     return list(groups.values())
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit import QuantumCircuit
 from qiskit.primitives import (
     BaseSamplerV2,
     BitArray,
@@ -22,10 +21,12 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import Options
 from qiskit_machine_learning.primitives.sampler import ExactProbNDArray
 
+from jaxqnn.arguments import as_count, check_seed
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure import Probabilities
 from jaxqnn.primitives.containers import ExactSamplerPubResult, ProbabilityArray
 from jaxqnn.primitives.registers import Reading, final_reading, pack_bits
-from jaxqnn.primitives.rows import RowEvaluator, group_circuits, row_evaluator, unique_rows
+from jaxqnn.primitives.rows import CircuitGroup, RowEvaluator, group_circuits, unique_rows
 
 # What Qiskit's StatevectorSampler takes where nothing says how many.
 _REFERENCE_SHOTS = 1024
@@ -52,7 +53,8 @@ class JaxSampler(BaseSamplerV2):
         seed: Seed or generator of the samples.
 
     Raises:
-        ValueError: ``shots`` and ``default_shots`` differ.
+        InvalidArgumentError: ``shots`` and ``default_shots`` differ or are not positive, or
+            ``seed`` is none.
         UnsupportedCircuitError: From ``job.result()``, for a circuit with a ``while`` loop,
             real-time variables, or anything else that no exact function has.
 
@@ -75,8 +77,12 @@ class JaxSampler(BaseSamplerV2):
         default_shots: int | None = None,
         seed: np.random.Generator | int | None = None,
     ) -> None:
+        check_seed(seed)
+        for name, number in (("shots", shots), ("default_shots", default_shots)):
+            if number is not None:
+                as_count(name, number, 1)
         if None not in (shots, default_shots) and shots != default_shots:
-            raise ValueError(
+            raise InvalidArgumentError(
                 f"shots={shots} and default_shots={default_shots} are two names for one number. "
                 "Give one of them."
             )
@@ -180,21 +186,23 @@ def _distributions(
     for group in group_circuits([pub.circuit for pub in pubs]):
         reading = final_reading(group.circuit)
         tables = [
-            pub.parameter_values.as_array(pub.circuit.parameters).reshape(pub.size, -1)
+            pub.parameter_values.as_array(pub.circuit.parameters).reshape(
+                pub.size, pub.circuit.num_parameters
+            )
             for pub in (pubs[member] for member in group.members)
         ]
         rows, row = unique_rows(np.concatenate(tables))
         vectors = np.ones((len(rows), 1))
         if reading.bits and len(rows):
-            vectors = _evaluator(group.key, group.circuit, reading).value(rows)
+            vectors = _evaluator(group, reading).value(rows)
         for member in group.members:
             shape, size = pubs[member].shape, pubs[member].size
             yield member, reading, vectors[row[:size]].reshape(*shape, vectors.shape[-1])
             row = row[size:]
 
 
-def _evaluator(key: Hashable, circuit: QuantumCircuit, reading: Reading) -> RowEvaluator:
+def _evaluator(group: CircuitGroup, reading: Reading) -> RowEvaluator:
     def build() -> RowEvaluator:
-        return RowEvaluator(circuit, Probabilities(bits=reading.bits))
+        return RowEvaluator(group.circuit, Probabilities(bits=reading.bits))
 
-    return row_evaluator((key, "measured"), build)
+    return group.evaluator("measured", build)

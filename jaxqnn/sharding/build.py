@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 from numpy.typing import NDArray
 
-from jaxqnn.errors import JaxQNNError
+from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure.observables import as_sums, strings
 from jaxqnn.measure.outcomes import Classes, Diagonal, Distribution
 from jaxqnn.measure.specification import Expectation, Probabilities, State
@@ -41,7 +41,7 @@ def mesh_data(model: Model, mesh: Mesh) -> Data:
         ``SplitStates`` if the mesh has more than one device along "state", else ``WholeStates``.
 
     Raises:
-        JaxQNNError: If the mesh has neither axis, or the states cannot be split so.
+        InvalidArgumentError: If the mesh has neither axis, or the states cannot be split so.
     """
     size = check_mesh(mesh)
     if size == 1:
@@ -59,18 +59,20 @@ def check_mesh(mesh: Mesh) -> int:
     """The size of the mesh's "state" axis, 1 if there is none.
 
     Raises:
-        JaxQNNError: If this is no mesh, has neither axis, or the size is no power of two.
+        InvalidArgumentError: If this is no mesh, has neither axis, or the size is no power of two.
     """
     if not isinstance(mesh, Mesh):
-        raise JaxQNNError(f"mesh must be a jax.sharding.Mesh, but is a {type(mesh).__name__}.")
+        raise InvalidArgumentError(
+            f"mesh must be a jax.sharding.Mesh, but is a {type(mesh).__name__}."
+        )
     if not {BATCH, STATE} & set(mesh.axis_names):
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f'The mesh has the axes {tuple(mesh.axis_names)}, but neither "batch" (samples) nor '
             '"state" (amplitudes). Name one of its axes so.'
         )
     size = int(mesh.shape.get(STATE, 1))
     if size & (size - 1):
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             f'The mesh axis "state" has {size} devices, but amplitudes are shared out over a power '
             "of two. Make the axis shorter."
         )
@@ -117,7 +119,7 @@ def _measurement(
         sums = as_sums(specification.observables, built.width)
         return split_paulis(strings(built, sums), bits)
     if isinstance(specification, State):
-        raise JaxQNNError(
+        raise InvalidArgumentError(
             "The circuit has qubits that nothing acts on, and its state is to be shared out over "
             'the mesh axis "state". Remove them from the circuit.'
         )

@@ -312,9 +312,7 @@ _RESULTS = {
 def _batched(
     primitive: Primitive, operands: Arrays, dims: Arrays, **params: Any
 ) -> tuple[Any, Any]:
-    size = next(
-        o.shape[d] for o, d in zip(operands, dims, strict=True) if d is not None
-    )
+    size = next(o.shape[d] for o, d in zip(operands, dims, strict=True) if d is not None)
     if size == 0:
         return _of_nothing(primitive, operands, dims, **params)
     mapped = [dim is not None for dim in dims]

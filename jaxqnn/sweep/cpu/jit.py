@@ -36,7 +36,9 @@ def inlined(function: _Function) -> _Function:
     Numba optimises every function by itself and again within each of its callers, so what is no
     loop of its own is better none.
     """
-    return njit(inline="always", no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
+    return njit(inline="always", no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(
+        function
+    )
 
 
 def callback(signature: Any) -> Callable[[Callable[..., Any]], CFunc]:

@@ -262,7 +262,9 @@ def _fetch(job: Pointer, steps: Steps, address: int, at: Pointer, state: Pointer
 
 
 @compiled
-def _deliver(job: Pointer, steps: Steps, state: Pointer, address: int, at: Pointer, count: int) -> None:
+def _deliver(
+    job: Pointer, steps: Steps, state: Pointer, address: int, at: Pointer, count: int
+) -> None:
     """The inverse of ``_fetch`` for the first lanes, or for all if they are one sample's."""
     rows = 1 << steps.row_bits
     if job[BY_LABEL]:

@@ -154,7 +154,9 @@ def _combinations(maps: Pointer, bits: int, table: Pointer) -> None:
 
 
 @compiled
-def _rotate_one(state: Pointer, size: int, bit: int, cosine: Pointer, sine: Pointer, at: int, way: float) -> None:
+def _rotate_one(
+    state: Pointer, size: int, bit: int, cosine: Pointer, sine: Pointer, at: int, way: float
+) -> None:
     c, s = load(cosine, at), way * load(sine, at)
     step = ROW << bit
     for base in range(0, size, 2 * step):
@@ -244,9 +246,7 @@ def rotate(
             waiting = k
         else:
             at_high = (l * count + waiting) * LANES
-            _rotate_two(
-                state, size, bit, steps.rotated[waiting], cosine, sine, at, at_high, way
-            )
+            _rotate_two(state, size, bit, steps.rotated[waiting], cosine, sine, at, at_high, way)
             waiting = -1
     if waiting >= 0:
         at = (l * count + waiting) * LANES

@@ -123,7 +123,7 @@ def note_phases(steps: Steps, l: int, labels: Pointer, shared: Pointer, sample: 
 
 @compiled
 def _acts(slopes: Pointer, begin: int, end: int) -> bool:
-    for i in range(begin * LANES, end * LANES):
+    for i in range(begin * LANES, end * LANES):  # noqa: SIM110 - Numba has no generators
         if slopes[i] != 0.0:
             return True
     return False
