@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -224,12 +223,3 @@ def test_threads_share_a_batch() -> None:
     kernels = Kernels(qnn._evaluator.model)
     for found, expected in zip(qnn.backward(x, w), kernels.jacobian(x, w), strict=True):
         np.testing.assert_allclose(found, expected, atol=ATOL)
-
-
-def test_machine_code_on_disk_is_not_older_than_its_source() -> None:
-    folder = Path(native.__file__).parent
-    names = ("data", "jit", "layers", "simd", "sweeps", "trigonometry")
-    source = max((folder / f"{name}.py").stat().st_mtime for name in names)
-    kept = list(folder.glob("__pycache__/*.nbc"))
-    stale = [path.name for path in kept if path.stat().st_mtime < source]
-    assert not stale, f"A source changed since; delete {folder / '__pycache__'}/*.nb?: {stale}"

@@ -1,8 +1,4 @@
-"""The sweeps over all layers, as Numba compiles them, for eight lanes at a time.
-
-Numba's cache on disk does not notice when ``layers.py`` or ``simd.py`` change: whoever edits them
-deletes ``__pycache__/*.nb?`` here. A test tells.
-"""
+"""The sweeps over all layers, as Numba compiles them, for eight lanes at a time."""
 
 from __future__ import annotations
 

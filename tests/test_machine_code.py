@@ -1,0 +1,203 @@
+"""Machine code on disk: edits are noticed, damage and foreign files are compiled over."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from numba import float64
+
+import jaxqnn
+from jaxqnn.native import cache, jit, sweeps
+
+OUTER = """
+from pathlib import Path
+from numba import njit
+from numba.core import types
+from numba.core.ccallback import CFunc
+from inner import half
+from jaxqnn.native.cache import Sources
+
+@njit
+def whole(x):
+    return 2 * half(x)
+
+called = CFunc(whole.py_func, ((types.float64,), types.float64), locals={}, options={})
+sources = Sources(Path(__file__).parent)
+for function in (half, whole, called):
+    sources.keep(function)
+"""
+INNER = """
+from numba import njit
+
+@njit
+def half(x):
+    return x / {}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Two sources, the second called by the first."""
+    (tmp_path / "outer.py").write_text(OUTER)
+    (tmp_path / "inner.py").write_text(INNER.format(2))
+    monkeypatch.setattr(cache, "_has_warned", False)
+    yield tmp_path
+    sys.modules.pop("inner", None)
+
+
+def load(path: Path) -> ModuleType:
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def fresh(folder: Path) -> Any:
+    """The outer module as a new process has it."""
+    importlib.invalidate_caches()
+    load(folder / "inner.py")
+    return load(folder / "outer.py")
+
+
+def hits(function: Any) -> int:
+    return sum(function.stats.cache_hits.values())
+
+
+def kept(folder: Path, name: str = "") -> list[Path]:
+    return sorted(folder.glob(f"__pycache__/{name}*.nbc"))
+
+
+def test_a_second_process_loads_what_the_first_compiled(folder: Path) -> None:
+    first = fresh(folder)
+    assert first.whole(3.0) == 3.0
+    assert hits(first.whole) == 0
+    second = fresh(folder)
+    assert second.whole(3.0) == 3.0
+    assert hits(second.whole) == 1
+
+
+def test_an_edit_of_what_a_function_calls_is_noticed(folder: Path) -> None:
+    assert fresh(folder).whole(3.0) == 3.0
+    before = kept(folder)
+    (folder / "inner.py").write_text(INNER.format(4))
+    edited = fresh(folder)
+    assert edited.whole(3.0) == 1.5
+    after = kept(folder)
+    assert len(after) == len(before)  # written over, not heaped up
+    assert not set(after) & set(before)
+
+
+def test_callbacks_of_c_are_kept_too(folder: Path) -> None:
+    for expected in (0, 1):
+        called = fresh(folder).called
+        called.compile()
+        assert called.ctypes(3.0) == 3.0
+        assert called.cache_hits == expected
+
+
+@pytest.mark.parametrize("length", [0, 10, 60, 100, -1])
+def test_files_cut_short_are_compiled_over_with_one_warning(folder: Path, length: int) -> None:
+    fresh(folder).whole(3.0)
+    whole = {path: path.read_bytes() for path in kept(folder)}
+    assert len(whole) == 2
+    for path, data in whole.items():
+        path.write_bytes(data[:length])
+    with pytest.warns(RuntimeWarning, match="cut short") as caught:
+        assert fresh(folder).whole(3.0) == 3.0
+    assert len(caught) == 1
+    again = fresh(folder)  # a warning would be an error
+    assert again.whole(3.0) == 3.0
+    assert hits(again.whole) == 1
+
+
+def test_a_damaged_file_is_compiled_over(folder: Path) -> None:
+    fresh(folder).whole(3.0)
+    [path] = kept(folder, "outer")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        assert fresh(folder).whole(3.0) == 3.0
+
+
+def test_code_of_another_processor_is_not_run(folder: Path) -> None:
+    """Its file lies beside this one's; under this one's name it is told by its seal."""
+    script = "import sys; sys.path.insert(0, {!r}); import outer; outer.whole(3.0)"
+    environment = dict(os.environ) | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    environment["PYTHONPATH"] = str(Path(jaxqnn.__file__).parents[1])
+    subprocess.run([sys.executable, "-c", script.format(str(folder))], env=environment, check=True)
+    [foreign] = kept(folder, "outer")
+    mine = fresh(folder)
+    assert mine.whole(3.0) == 3.0
+    assert hits(mine.whole) == 0
+    [own] = set(kept(folder, "outer")) - {foreign}
+    own.write_bytes(foreign.read_bytes())
+    with pytest.warns(RuntimeWarning, match="another processor's"):
+        assert fresh(folder).whole(3.0) == 3.0
+
+
+def test_code_of_another_version_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh(folder).whole(3.0)
+    [own] = kept(folder, "outer")
+    for module in ("numba", "llvmlite"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"{module}.__version__", "0.0.1")
+            other = fresh(folder)
+            assert other.whole(3.0) == 3.0
+            assert hits(other.whole) == 0
+    foreign = next(path for path in kept(folder, "outer") if path != own)
+    own.write_bytes(foreign.read_bytes())
+    with pytest.warns(RuntimeWarning, match="version's"):
+        assert fresh(folder).whole(3.0) == 3.0
+
+
+def test_a_file_that_cannot_be_written_loses_nothing(folder: Path) -> None:
+    fresh(folder).whole(3.0)
+    for path in kept(folder):
+        path.unlink()
+        path.mkdir()
+    with pytest.warns(RuntimeWarning, match="cannot be read") as caught:
+        assert fresh(folder).whole(3.0) == 3.0
+    assert len(caught) == 1
+    assert not list(folder.glob("__pycache__/*.tmp"))
+
+
+def test_the_sweeps_are_kept() -> None:
+    assert isinstance(sweeps.evolve._cache, cache._Cache)  # type: ignore[attr-defined]
+
+
+def test_a_callback_is_compiled_when_it_is_asked_for() -> None:
+    @jit.callback(float64(float64))
+    def twice(x: float) -> float:
+        return 2 * x
+
+    assert twice.address is None
+    twice.compile()
+    assert twice.ctypes(3.0) == 6.0
+
+
+def test_every_source_of_machine_code_is_registered() -> None:
+    """Compiled functions freeze what their modules import."""
+    project = Path(jaxqnn.__file__).parents[1]
+    registered = cache._files(jit.SOURCES)
+    for path in registered:
+        tree = ast.parse(path.read_text())
+        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        if "jaxqnn.native.jit" not in imported:
+            continue
+        for name in imported:
+            if name and name.startswith("jaxqnn."):
+                file = project.joinpath(*name.split(".")).with_suffix(".py")
+                assert file in registered, f"{path.name} compiles what {name} says"
