@@ -20,6 +20,7 @@ from jaxqnn.reference import (
     has_values,
     without_measurements,
 )
+from jaxqnn.report import largest
 
 _STATES = 8
 
@@ -67,29 +68,29 @@ def check_circuit(
     state_errors, mean_errors = [], []
     for row, state, value in zip(values, states, means, strict=True):
         exact = Statevector(bind(reference.circuit, reference.parameters, row))
-        state_errors.append(np.max(np.abs(state - exact.data)))
+        state_errors.append(np.abs(state - exact.data))
         mean_errors.append(abs(value - reference.read(exact)[0]))
 
     count = min(gradients, circuit.num_parameters)
     chosen = sorted(rng.permutation(circuit.num_parameters)[:count].tolist())
-    slope_error: float | None = None
+    slope_errors = []
     for index in chosen:
         slope, uncertainty = central_difference(reference, values[0], index)
-        error = max(0.0, abs(slopes[index] - slope[0]) - uncertainty[0])
-        slope_error = max(slope_error or 0.0, float(error))
+        slope_errors.append(np.maximum(0.0, abs(slopes[index] - slope[0]) - uncertainty[0]))
+    slope_error = largest(slope_errors) if chosen else None
 
-    worst = max(*state_errors, *mean_errors)
+    state_error, mean_error = largest(state_errors), largest(mean_errors)
     slope_passed = slope_error is None or slope_error <= max(atol, GRADIENT_TOLERANCE)
     return CircuitCheck(
         name=circuit.name,
         num_qubits=circuit.num_qubits,
         num_parameters=circuit.num_parameters,
         points=len(values),
-        state_error=float(max(state_errors)),
-        expectation_error=float(max(mean_errors)),
+        state_error=state_error,
+        expectation_error=mean_error,
         gradient_error=slope_error,
         gradient_parameters=tuple(circuit.parameters[index].name for index in chosen),
-        passed=bool(worst <= atol and slope_passed),
+        passed=state_error <= atol and mean_error <= atol and slope_passed,
     )
 
 
