@@ -25,6 +25,7 @@ from jaxqnn.measure.specification import (
     State,
 )
 from jaxqnn.model import Model
+from jaxqnn.processes import refuse_after_fork
 from jaxqnn.sharding.build import check_mesh, mesh_data
 from jaxqnn.sharding.function import mesh_function
 
@@ -275,6 +276,7 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
 
     def of_parts(inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
         """f(inputs (..., P), weights (..., W)); leading axes broadcast."""
+        refuse_after_fork()
         inputs, weights = jnp.asarray(inputs), jnp.asarray(weights)
         _check_axis("inputs", inputs, model.num_inputs)
         _check_axis("weights", weights, model.num_weights)
@@ -284,6 +286,7 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
 
     def of_all(params: jax.typing.ArrayLike) -> jax.Array:
         """f(params (..., num_parameters)), in the order of circuit.parameters."""
+        refuse_after_fork()
         params = jnp.asarray(params)
         _check_axis("params", params, model.num_weights)
         return of_parts(jnp.zeros((0,), params.dtype), params)

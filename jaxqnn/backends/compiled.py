@@ -5,6 +5,9 @@ NaN and infinity pass through them as they do through XLA, without NumPy's warni
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import jax
 import numpy as np
 
@@ -13,6 +16,7 @@ from jaxqnn.backends.backend import Floats, Pull
 from jaxqnn.batches import Footprint
 from jaxqnn.model import Model
 from jaxqnn.native.kernels import Kernels
+from jaxqnn.processes import refuse_after_fork
 from jaxqnn.program.tables import column_order
 
 
@@ -50,7 +54,7 @@ class CompiledBackend:
             found = self._kernels.jacobian(*self._columns(x, w))
         if self._atoms is None:
             return found
-        with jax.enable_x64(True):
+        with _double_precision():
             by_inputs, by_weights = self._atoms.pull_each(x, w, *found)
             return np.asarray(by_inputs), np.asarray(by_weights)
 
@@ -64,7 +68,7 @@ class CompiledBackend:
                 found = pull_columns(cotangent)
             if self._atoms is None:
                 return found
-            with jax.enable_x64(True):
+            with _double_precision():
                 of_inputs, of_weights = self._atoms.pull_sum(x, w, *found)
                 return np.asarray(of_inputs), np.asarray(of_weights)
 
@@ -73,6 +77,13 @@ class CompiledBackend:
     def _columns(self, x: Floats, w: Floats) -> tuple[Floats, Floats]:
         if self._atoms is None:
             return x, w
-        with jax.enable_x64(True):
+        with _double_precision():
             of_samples, shared = self._atoms.columns(x, w)
             return np.asarray(of_samples), np.asarray(shared)
+
+
+@contextmanager
+def _double_precision() -> Iterator[None]:
+    refuse_after_fork()
+    with jax.enable_x64(True):
+        yield

@@ -16,6 +16,7 @@ from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint
 from jaxqnn.engine import kernels
 from jaxqnn.model import Model
+from jaxqnn.processes import refuse_after_fork
 from jaxqnn.program.tables import column_order
 from jaxqnn.sharding import kernels as mesh_kernels
 from jaxqnn.sharding.build import check_mesh, mesh_data
@@ -90,6 +91,7 @@ class XlaBackend:
 
     @contextmanager
     def _settings(self) -> Iterator[None]:
+        refuse_after_fork()
         with jax.enable_x64(self._precision == "double"), jax.default_device(self._device):
             yield
 
