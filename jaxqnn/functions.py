@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import Mesh
 from qiskit.circuit import Parameter, QuantumCircuit
@@ -26,6 +27,7 @@ from jaxqnn.measure.specification import (
 )
 from jaxqnn.model import Model
 from jaxqnn.processes import refuse_after_fork
+from jaxqnn.promotion import usual_promotion
 from jaxqnn.sharding.build import check_mesh, mesh_data
 from jaxqnn.sharding.function import mesh_function
 
@@ -231,11 +233,11 @@ def _function(model: Model, differentiation: Differentiation, mesh: Mesh | None)
             raise JaxQNNError(
                 f"differentiation={differentiation!r} runs on one device. Leave it or mesh out."
             )
-        core = mesh_function(mesh_data(model, mesh), mesh)
+        core = _in_each_mode(lambda data: mesh_function(data, mesh), mesh_data(model, mesh))
     elif differentiation == "autodiff":
-        core = unrolled(model.tables, model.measurement)
+        core = _in_each_mode(lambda data: unrolled(*data), (model.tables, model.measurement))
     elif differentiation == "adjoint":
-        core = differentiable(model.tables, model.measurement)
+        core = _in_each_mode(lambda data: differentiable(*data), (model.tables, model.measurement))
     else:
         raise JaxQNNError(
             f'differentiation must be "adjoint" or "autodiff", but is {differentiation!r}.'
@@ -271,9 +273,30 @@ def _function(model: Model, differentiation: Differentiation, mesh: Mesh | None)
     return function
 
 
+def _in_each_mode(make: Callable[[Any], Function], data: Any) -> Function:
+    """A function of arrays of the dtypes that JAX's 32-bit mode has, or of its 64-bit mode's.
+
+    JAX remembers an array that a traced function closes over as what it was in the mode that saw it
+    first, so no array of one mode may meet the other.
+    """
+    made: dict[np.dtype[Any], Function] = {}
+
+    def as_here(leaf: Any) -> np.ndarray:
+        return np.asarray(leaf, jax.dtypes.canonicalize_dtype(np.asarray(leaf).dtype))
+
+    def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        mode = jax.dtypes.canonicalize_dtype(np.float64)
+        if mode not in made:
+            made[mode] = make(jax.tree.map(as_here, data))
+        return made[mode](inputs, weights)
+
+    return function
+
+
 def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None) -> Function:
     """Checks and converts what the user passes."""
 
+    @usual_promotion()
     def of_parts(inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
         """f(inputs (..., P), weights (..., W)); leading axes broadcast."""
         refuse_after_fork()
@@ -284,6 +307,7 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
         dtype = _float_type(inputs, weights)
         return function(inputs.astype(dtype), weights.astype(dtype))
 
+    @usual_promotion()
     def of_all(params: jax.typing.ArrayLike) -> jax.Array:
         """f(params (..., num_parameters)), in the order of circuit.parameters."""
         refuse_after_fork()

@@ -13,6 +13,8 @@ import jax
 
 from jaxqnn.errors import JaxQNNError
 
+_LATEST_BEFORE_XLA = "jax_num_cpu_devices"
+
 _was_running = False  # XLA, at the last fork of this process
 _is_broken = False
 
@@ -35,12 +37,12 @@ def refuse_after_fork() -> None:
 
 def _is_running() -> bool:
     """Whether XLA has started, which JAX tells by refusing a setting that would come too late."""
-    value = jax.config.jax_num_cpu_devices
+    value = getattr(jax.config, _LATEST_BEFORE_XLA)
     try:
-        jax.config.update("jax_num_cpu_devices", value + 1)
+        jax.config.update(_LATEST_BEFORE_XLA, value + 1)
     except RuntimeError:
         return True
-    jax.config.update("jax_num_cpu_devices", value)
+    jax.config.update(_LATEST_BEFORE_XLA, value)
     return False
 
 

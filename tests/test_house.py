@@ -20,6 +20,7 @@ PROJECT = ROOT.parent
 # Each package or module may import those before it. `__init__` re-exports, so it comes last.
 ORDER = (
     "errors",
+    "promotion",
     "processes",
     "circuit",
     "program",

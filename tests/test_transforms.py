@@ -41,7 +41,7 @@ ENSEMBLE = np.random.default_rng(5).uniform(-2, 2, (2, len(MIXED.weights)))
 def loss(inputs: Any, weights: Any) -> jax.Array:
     """A scalar that depends on every output unevenly."""
     found = expectation(MIXED)(inputs, weights)
-    return jnp.sum(jnp.sin(found) * jnp.arange(1.0, 4.0))
+    return jnp.sum(jnp.sin(found) @ jnp.arange(1.0, 4.0, dtype=found.dtype))
 
 
 # Derivatives ------------------------------------------------------------------------------------
@@ -96,7 +96,9 @@ def test_adjoint_and_autodiff_agree(kind: str) -> None:
 
         def scalar(x: Any, w: Any) -> jax.Array:
             found = function(x, w)
-            return jnp.sum(found.real * jnp.cos(jnp.arange(found.shape[-1])) + found.imag**3)
+            return jnp.sum(found.real @ jnp.cos(jnp.arange(1.0 * found.shape[-1]))) + jnp.sum(
+                found.imag**3
+            )
 
         return scalar
 
@@ -263,7 +265,7 @@ def test_maps_of_the_state_and_its_gradient() -> None:
     np.testing.assert_allclose(found, expected, atol=ATOL)
 
     def overlap(x: Any, w: Any) -> jax.Array:
-        return jnp.abs(jnp.vdot(jnp.ones(8), function(x, w))) ** 2
+        return jnp.abs(jnp.sum(function(x, w))) ** 2
 
     found = jax.vmap(jax.vmap(jax.grad(overlap, 1), (None, 0)), (0, None))(X, ENSEMBLE)
     for i, j in np.ndindex(BATCH, len(ENSEMBLE)):

@@ -18,6 +18,7 @@ from jaxqnn.model import Model
 from jaxqnn.native.kernels import Kernels
 from jaxqnn.processes import refuse_after_fork
 from jaxqnn.program.tables import column_order
+from jaxqnn.promotion import usual_promotion
 
 
 class CompiledBackend:
@@ -85,5 +86,5 @@ class CompiledBackend:
 @contextmanager
 def _double_precision() -> Iterator[None]:
     refuse_after_fork()
-    with jax.enable_x64(True):
+    with usual_promotion(), jax.enable_x64(True):
         yield

@@ -18,6 +18,7 @@ from jax.custom_batching import custom_vmap
 from jaxqnn.engine import kernels
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.program.tables import Tables
+from jaxqnn.promotion import usual_promotion
 
 Function = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -34,12 +35,14 @@ def differentiable(tables: Tables, measurement: Measurement) -> Function:
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         return run(inputs, weights)[0]
 
+    @usual_promotion()
     def forward(
         inputs: jax.Array, weights: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
         outputs, state = run(inputs, weights)
         return outputs, (inputs, weights, state)
 
+    @usual_promotion()
     def reverse(
         residuals: tuple[jax.Array, jax.Array, jax.Array], cotangent: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
@@ -66,6 +69,7 @@ def _forward(
     run = custom_vmap(plain)
 
     @run.def_vmap
+    @usual_promotion()
     def rule(
         size: int, batched: list[bool], inputs: jax.Array, weights: jax.Array
     ) -> tuple[tuple[jax.Array, jax.Array], tuple[bool, bool]]:
@@ -118,6 +122,7 @@ def _reverse(
     pull = custom_vmap(plain)
 
     @pull.def_vmap
+    @usual_promotion()
     def rule(
         size: int,
         batched: list[bool],
