@@ -18,6 +18,8 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from jaxqnn.report import largest
+
 from . import tables
 from .peers import Gradient
 from .peers.ours import network
@@ -129,7 +131,7 @@ def compare(problem: Problem, gpu: jax.Device, measure_s: float, *, with_cpu: bo
             error = None
             if reference is not None:
                 pairs = zip(values, reference, strict=True)
-                error = max(float(np.abs(mine - cpu).max(initial=0.0)) for mine, cpu in pairs)
+                error = largest(abs(mine - cpu) for mine, cpu in pairs)
             elif with_cpu:
                 reference = values
             is_right = error is None or error <= TOLERANCE[precision]

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxqnn.report import largest
+
 from .peers import PEERS, missing
 from .problems import Problem
 
@@ -218,13 +220,10 @@ def _disagreements(workers: dict[str, Worker], laps: dict[str, Lap], atol: float
     alike = {peer: parts for peer, parts in values.items() if peer not in found}
     references = [np.median(np.stack(parts), axis=0) for parts in zip(*alike.values(), strict=True)]
     for peer, parts in alike.items():
-        differences = [
-            np.abs(part - reference).max(initial=0.0)
-            for part, reference in zip(parts, references, strict=True)
-        ]
-        error = float(max(differences))
+        pairs = zip(parts, references, strict=True)
+        error = largest(abs(part - reference) for part, reference in pairs)
         laps[peer].max_error = error if len(alike) > 1 else None
-        if error > atol:
+        if not error <= atol:
             found[peer] = f"differs from the other peers by {error:.1e} (limit {atol:.0e})"
     return found
 

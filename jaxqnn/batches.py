@@ -341,3 +341,7 @@ def _cores() -> int:
 @lru_cache(maxsize=4)
 def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="jaxqnn")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has the pools, but none of their threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import Mesh
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.batches import check_whole
 from jaxqnn.circuit.parameters import as_circuit, as_parameters
+from jaxqnn.engine.measurement import Measurement
 from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure.observables import Observables
 from jaxqnn.measure.specification import (
@@ -25,6 +27,8 @@ from jaxqnn.measure.specification import (
     State,
 )
 from jaxqnn.model import Model
+from jaxqnn.processes import refuse_after_fork
+from jaxqnn.promotion import in_this_mode, usual_promotion
 from jaxqnn.sharding.build import check_mesh, mesh_data
 from jaxqnn.sharding.function import mesh_function
 from jaxqnn.sweep.primitive import evolve
@@ -216,9 +220,9 @@ def _function(model: Model, mesh: Mesh | None) -> Function:
     """``f(inputs (..., P), weights (..., W))`` -> (..., *output_shape)."""
     core: Function
     if mesh is None:
-        core = partial(_outputs, model)
+        core = _in_each_mode(lambda measured: partial(_outputs, model, measured), model.measurement)
     else:
-        on_mesh = mesh_function(mesh_data(model, mesh), mesh)
+        on_mesh = _in_each_mode(lambda data: mesh_function(data, mesh), mesh_data(model, mesh))
 
         def core(inputs: jax.Array, weights: jax.Array) -> jax.Array:
             return on_mesh(*jax.vmap(model.padded_columns)(inputs, weights))
@@ -255,18 +259,39 @@ def _over_batch(model: Model, core: Function, inputs: jax.Array, weights: jax.Ar
     return outputs.transpose(*order, *range(axes, outputs.ndim))
 
 
-def _outputs(model: Model, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+def _outputs(
+    model: Model, measurement: Measurement, inputs: jax.Array, weights: jax.Array
+) -> jax.Array:
     """Inputs (E, B, P) and weights (E, W) -> outputs (E, B, m)."""
     states = evolve(model.arrays, *model.member_columns(inputs, weights))
-    outputs = model.measurement.outputs(states.reshape(-1, *states.shape[2:]))
-    return outputs.reshape(*states.shape[:2], -1)
+    outputs = measurement.outputs(states.reshape(-1, *states.shape[2:]))
+    return outputs.reshape(*states.shape[:2], measurement.num_outputs)
+
+
+def _in_each_mode(make: Callable[[Any], Function], data: Any) -> Function:
+    """A function of arrays of the dtypes that JAX's 32-bit mode has, or of its 64-bit mode's.
+
+    JAX remembers an array that a traced function closes over as what it was in the mode that saw it
+    first, so no array of one mode may meet the other.
+    """
+    made: dict[np.dtype[Any], Function] = {}
+
+    def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        mode = jax.dtypes.canonicalize_dtype(np.float64)
+        if mode not in made:
+            made[mode] = make(in_this_mode(data))
+        return made[mode](inputs, weights)
+
+    return function
 
 
 def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None) -> Function:
     """Checks and converts what the user passes."""
 
+    @usual_promotion()
     def of_parts(inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
         """f(inputs (..., P), weights (..., W)); leading axes broadcast."""
+        refuse_after_fork()
         inputs, weights = _as_array("inputs", inputs), _as_array("weights", weights)
         _check_axis("inputs", inputs, model.num_inputs)
         _check_axis("weights", weights, model.num_weights)
@@ -274,8 +299,10 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
         dtype = _float_type(inputs, weights)
         return function(inputs.astype(dtype), weights.astype(dtype))
 
+    @usual_promotion()
     def of_all(params: jax.typing.ArrayLike) -> jax.Array:
         """f(params (..., num_parameters)), in the order of circuit.parameters."""
+        refuse_after_fork()
         params = _as_array("params", params)
         _check_axis("params", params, model.num_weights)
         return of_parts(jnp.zeros((0,), params.dtype), params)

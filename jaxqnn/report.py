@@ -1,12 +1,30 @@
 """What `verify` reports: entries that differ, and the verdict."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 Quantity = Literal["forward", "input gradient", "weight gradient"]
 Side = Literal["jaxqnn", "QML", "both", "unknown"]
 
 _SHOWN = 10
+
+
+def largest(errors: Iterable[ArrayLike]) -> float:
+    """The largest of all errors; NaN, which no tolerance admits, if one is NaN or none is given.
+
+    Python's own ``max`` keeps whatever stands before a NaN.
+
+    Example:
+        >>> from math import nan
+        >>> max(1e-16, nan), largest([1e-16, nan])
+        (1e-16, nan)
+    """
+    every = np.concatenate([np.empty(0), *(np.ravel(np.asarray(error)) for error in errors)])
+    return float(np.max(every)) if every.size else float("nan")
 
 
 @dataclass(frozen=True)

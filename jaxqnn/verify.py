@@ -22,7 +22,7 @@ from jaxqnn.reference import (
     has_values,
     network_reference,
 )
-from jaxqnn.report import Difference, Quantity, Side, VerifyReport
+from jaxqnn.report import Difference, Quantity, Side, VerifyReport, largest
 
 FloatArray = NDArray[np.float64]
 
@@ -130,12 +130,11 @@ class _Comparison:
             if (values := ours.get(quantity)) is not None:
                 self._compare(quantity, values, theirs.get(quantity))
         wrong = any(d.wrong != "QML" for d in self.differences)
-        errors = np.concatenate([np.empty(0), *self.errors])
         return VerifyReport(
             passed=not (self.failed or wrong),
-            max_error=float(np.max(errors)) if errors.size else math.nan,
+            max_error=largest(self.errors),
             network=self._name(),
-            compared=errors.size,
+            compared=sum(errors.size for errors in self.errors),
             atol=self.atol,
             differences=tuple(self.differences),
             notes=tuple(dict.fromkeys(self.notes)),

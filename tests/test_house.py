@@ -22,6 +22,8 @@ PRIMITIVE = ROOT / "sweep" / "primitive.py"
 ORDER = (
     "errors",
     "arguments",
+    "promotion",
+    "processes",
     "circuit",
     "program",
     "engine",

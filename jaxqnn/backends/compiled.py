@@ -5,6 +5,8 @@ NaN and infinity pass through them as they do through XLA, without NumPy's warni
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +18,8 @@ from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint
 from jaxqnn.measure.eager import Outcomes, outcomes_of
 from jaxqnn.model import Model
+from jaxqnn.processes import refuse_after_fork
+from jaxqnn.promotion import usual_promotion
 from jaxqnn.sweep.cpu import job as words
 from jaxqnn.sweep.cpu.request import Sizes, room_numbers, run, template
 
@@ -71,7 +75,7 @@ class CompiledBackend:
                 found = np.moveaxis(of_x, 0, 1), np.moveaxis(of_w, 0, 1)
         if self._atoms is None:
             return found
-        with jax.enable_x64(self._is_double):
+        with self._jax():
             by_inputs, by_weights = self._atoms.pull_each(x, w, *found)
             return np.asarray(by_inputs), np.asarray(by_weights)
 
@@ -88,15 +92,21 @@ class CompiledBackend:
                 found = of_x[0], of_w[0].sum(axis=0)
             if self._atoms is None:
                 return found
-            with jax.enable_x64(self._is_double):
+            with self._jax():
                 of_inputs, of_weights = self._atoms.pull_sum(x, w, *found)
                 return np.asarray(of_inputs), np.asarray(of_weights)
 
         return outputs, pull
 
+    @contextmanager
+    def _jax(self) -> Iterator[None]:
+        refuse_after_fork()
+        with usual_promotion(), jax.enable_x64(self._is_double):
+            yield
+
     def _columns(self, x: Floats, w: Floats) -> tuple[Floats, Floats]:
         if self._atoms is not None:
-            with jax.enable_x64(self._is_double):
+            with self._jax():
                 x, w = (np.asarray(part) for part in self._atoms.columns(x, w))
         return np.ascontiguousarray(x), np.ascontiguousarray(w)
 

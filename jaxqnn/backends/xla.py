@@ -16,7 +16,9 @@ from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint
 from jaxqnn.engine import kernels
 from jaxqnn.model import Model
+from jaxqnn.processes import refuse_after_fork
 from jaxqnn.program.tables import column_order
+from jaxqnn.promotion import usual_promotion
 from jaxqnn.sharding import kernels as mesh_kernels
 from jaxqnn.sharding.build import check_mesh, mesh_data
 
@@ -90,7 +92,9 @@ class XlaBackend:
 
     @contextmanager
     def _settings(self) -> Iterator[None]:
-        with jax.enable_x64(self._precision == "double"), jax.default_device(self._device):
+        refuse_after_fork()
+        is_double = self._precision == "double"
+        with usual_promotion(), jax.enable_x64(is_double), jax.default_device(self._device):
             yield
 
     def _columns(self, inputs: Floats, w: Floats) -> _Columns:

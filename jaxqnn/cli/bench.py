@@ -10,6 +10,7 @@ from qiskit.circuit.library import real_amplitudes, zz_feature_map
 
 from jaxqnn import EstimatorQNN, SamplerQNN
 from jaxqnn.cli.output import print_table, seconds
+from jaxqnn.report import largest
 from jaxqnn.verify import qml_twin
 
 Network = Literal["EstimatorQNN", "SamplerQNN"]
@@ -65,7 +66,7 @@ def time_backward(network: Network, qubits: int, batch: int, repeats: int, seed:
 
     first, ours = _timed(qnn, inputs, weights)
     qml, theirs = _timed(qml_twin(qnn), inputs, weights)
-    difference = max(float(np.max(np.abs(ours[i] - theirs[i]))) for i in range(2))
+    difference = largest(abs(mine - other) for mine, other in zip(ours, theirs, strict=True))
     steady = [_timed(qnn, inputs, weights)[0] for _ in range(repeats)]
     return Timing(
         network,

@@ -22,6 +22,7 @@ from jaxqnn.reference import (
     mean,
     without_measurements,
 )
+from jaxqnn.report import largest
 
 _STATES = 8
 
@@ -75,28 +76,30 @@ def check_circuit(
     if states is not None:
         for row, state in zip(values, states, strict=True):
             exact = Statevector(bind(reference.circuit, reference.parameters, row))
-            state_errors.append(np.max(np.abs(state - exact.data)))
+            state_errors.append(np.abs(state - exact.data))
 
     count = min(gradients, circuit.num_parameters)
     chosen = sorted(rng.permutation(circuit.num_parameters)[:count].tolist())
-    slope_error: float | None = None
+    slope_errors = []
     for index in chosen:
         slope, uncertainty = central_difference(reference, values[0], index)
-        error = max(0.0, abs(slopes[index] - slope[0]) - uncertainty[0])
-        slope_error = max(slope_error or 0.0, float(error))
+        slope_errors.append(np.maximum(0.0, abs(slopes[index] - slope[0]) - uncertainty[0]))
+    slope_error = largest(slope_errors) if chosen else None
 
-    worst = max(*state_errors, *mean_errors)
+    state_error = largest(state_errors) if has_state else None
+    mean_error = largest(mean_errors)
+    state_passed = state_error is None or state_error <= atol
     slope_passed = slope_error is None or slope_error <= max(atol, GRADIENT_TOLERANCE)
     return CircuitCheck(
         name=circuit.name,
         num_qubits=circuit.num_qubits,
         num_parameters=circuit.num_parameters,
         points=len(values),
-        state_error=float(max(state_errors)) if state_errors else None,
-        expectation_error=float(max(mean_errors)),
+        state_error=state_error,
+        expectation_error=mean_error,
         gradient_error=slope_error,
         gradient_parameters=tuple(circuit.parameters[index].name for index in chosen),
-        passed=bool(worst <= atol and slope_passed),
+        passed=state_passed and mean_error <= atol and slope_passed,
     )
 
 

@@ -170,7 +170,7 @@ class Probabilities:
             return tuple(range(circuit.num_qubits))
         bits = read_bits(circuit)
         if not bits:
-            raise JaxQNNError(
+            raise InvalidArgumentError(
                 f"The circuit has {circuit.num_clbits} classical bits but measures none of them. "
                 "Measure the qubits, or remove the classical bits to measure all qubits."
             )

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxqnn.promotion import usual_promotion
 from jaxqnn.sharding import kernels
 from jaxqnn.sharding.kernels import Data, batch_axis
 
@@ -24,12 +25,14 @@ def mesh_function(data: Data, mesh: Mesh) -> Function:
     def one(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         return kernels.run(data, inputs, weights, mesh=mesh)[0]
 
+    @usual_promotion()
     def forward(
         inputs: jax.Array, weights: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
         outputs, state = kernels.run(data, inputs, weights, mesh=mesh)
         return outputs, (inputs, weights, state)
 
+    @usual_promotion()
     def reverse(
         residuals: tuple[jax.Array, jax.Array, jax.Array], cotangent: jax.Array
     ) -> tuple[jax.Array, jax.Array]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxqnn.program.program import Program
 from jaxqnn.program.tables import Tables, column_order, padded_inputs, padded_weights, tabulate
+from jaxqnn.promotion import in_this_mode
 from jaxqnn.sweep.cpu.written import write
 
 
@@ -21,9 +23,7 @@ class ProgramArrays:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"program": self.program}
+        self._tables_of_mode: dict[np.dtype[Any], Tables] = {}
 
     @property
     def num_qubits(self) -> int:
@@ -40,6 +40,13 @@ class ProgramArrays:
     def tables(self) -> Tables:
         """For XLA's sweeps: padded, so that circuits of a size share an executable."""
         return tabulate(self.program)
+
+    def tables_here(self) -> Tables:
+        """The same in the dtypes of JAX's present mode, for functions that close over them."""
+        mode = jax.dtypes.canonicalize_dtype(np.float64)
+        if mode not in self._tables_of_mode:
+            self._tables_of_mode[mode] = in_this_mode(self.tables)
+        return self._tables_of_mode[mode]
 
     @cached_property
     def padded_sizes(self) -> tuple[int, int]:

@@ -31,6 +31,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jaxqnn.promotion import usual_promotion
 from jaxqnn.sweep import foreign, written_out, xla
 from jaxqnn.sweep.arrays import ProgramArrays
 
@@ -189,9 +190,10 @@ def _third(
         filled = [ad.instantiate_zeros(tangent) for tangent in tangents]
         # The state follows from x and w.
         kept = [i for i in range(len(primals)) if i != 2]
-        return jax.jvp(
-            partial(whole, program), [primals[i] for i in kept], [filled[i] for i in kept]
-        )
+        with usual_promotion():
+            return jax.jvp(
+                partial(whole, program), [primals[i] for i in kept], [filled[i] for i in kept]
+            )
     found = primitive.bind(*primals, program=program)
     terms = []
     # Linear in the bra and in a direction, or in each of two directions.
@@ -388,14 +390,16 @@ def _on_cpu(
     ctx: Any, *operands: Any, name: str, several: bool, program: ProgramArrays, **params: Any
 ) -> Any:
     form = partial(getattr(foreign if foreign.serves(ctx, name) else xla, name), program, **params)
-    return mlir.lower_fun(form, multiple_results=several)(ctx, *operands)
+    with usual_promotion():
+        return mlir.lower_fun(form, multiple_results=several)(ctx, *operands)
 
 
 def _anywhere(
     ctx: Any, *operands: Any, name: str, several: bool, program: ProgramArrays, **params: Any
 ) -> Any:
     form = partial(getattr(xla, name), program, **params)
-    return mlir.lower_fun(form, multiple_results=several)(ctx, *operands)
+    with usual_promotion():
+        return mlir.lower_fun(form, multiple_results=several)(ctx, *operands)
 
 
 @lru_cache(maxsize=4096)

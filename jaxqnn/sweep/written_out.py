@@ -21,7 +21,7 @@ def _evolve(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
     """x (P,), w (W,) -> (2, 2^n), of one sample."""
     inputs, weights = program.padded_sizes
     x, w = jnp.pad(x, (0, inputs - x.shape[0])), jnp.pad(w, (0, weights - w.shape[0]))
-    return final_state(program.tables, x[None], w)[0]
+    return final_state(program.tables_here(), x[None], w)[0]
 
 
 def curve(

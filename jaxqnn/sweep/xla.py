@@ -107,7 +107,7 @@ def bend(
 
 def _evolve_one(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
     """x (B, P), w (W,) -> (B, 2, 2^n)."""
-    return kernels.final_state(program.tables, *_padded(program, x, w))
+    return kernels.final_state(program.tables_here(), *_padded(program, x, w))
 
 
 def _push_one(
@@ -132,7 +132,7 @@ def _pull_one(
     """psi (B, 2, 2^n), bras (T, B, 2, 2^n) -> (T, B, P) and (T, C, W)."""
     batch, inputs = x.shape
     of_x, of_w = kernels.pull_state(
-        program.tables,
+        program.tables_here(),
         *_padded(program, x, w),
         psi,
         jnp.moveaxis(bra, 0, 1),

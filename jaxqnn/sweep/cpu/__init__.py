@@ -1,1 +1,1 @@
-"""The sweeps on a CPU, compiled by Numba once for a machine; importing modules here takes a while."""
+"""The sweeps on a CPU, compiled by Numba once for a machine; importing that takes a while."""

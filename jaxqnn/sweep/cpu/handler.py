@@ -16,7 +16,6 @@ from jaxqnn.sweep.cpu.job import (
     ALONG_W,
     ALONG_X,
     BRA,
-    CURVE,
     DONE,
     EVOLVE,
     GROUPS,
@@ -31,9 +30,8 @@ from jaxqnn.sweep.cpu.job import (
     ROOM,
     SIZE,
     STATE,
-    THREADS,
-    W,
     WORKERS,
+    W,
     X,
     work,
 )
