@@ -34,6 +34,7 @@ ORDER = (
     "evaluator",
     "primitives",
     "gradients",
+    "kernels",
     "networks",
     "export",
     "torch",
