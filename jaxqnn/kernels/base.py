@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,7 +15,6 @@ from qiskit_machine_learning.kernels import BaseKernel
 
 from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.kernels.states import FeatureMap, fidelities, fits
-from jaxqnn.primitives.keys import circuit_key
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +25,7 @@ class JaxKernel(BaseKernel):
     A subclass derives from this first and from QML's kernel second.
     """
 
-    _feature_map_cache: tuple[Hashable, FeatureMap] | None = None
+    _feature_map_cache: FeatureMap | None = None
 
     @property
     def runs_on_jax(self) -> bool:
@@ -76,7 +75,7 @@ class JaxKernel(BaseKernel):
         overlaps = left @ jnp.conj(jnp.swapaxes(right, -1, -2))
         return overlaps.real**2 + overlaps.imag**2
 
-    def _training(self) -> Sequence[Parameter]:
+    def _training(self) -> tuple[Parameter, ...]:
         """The parameters of the feature map that are not data."""
         return tuple(getattr(self, "_training_parameters", ()))
 
@@ -86,14 +85,12 @@ class JaxKernel(BaseKernel):
 
     def _compiled(self) -> FeatureMap:
         """The feature map, lowered anew where the user's circuit has changed."""
-        circuit = self._feature_map
         training = self._training()
-        key = (circuit_key(circuit), training)
-        if self._feature_map_cache is None or self._feature_map_cache[0] != key:
-            features = [p for p in circuit.parameters if p not in training]
-            self._feature_map_cache = (key, FeatureMap(circuit, features, training))
+        cached = self._feature_map_cache
+        if cached is None or not cached.is_of(self._feature_map, training):
+            cached = self._feature_map_cache = FeatureMap(self._feature_map, training)
             self._forget_states()
-        return self._feature_map_cache[1]
+        return cached
 
     def _forget_states(self) -> None:
         """Called when states that were computed are no longer those of the feature map."""
@@ -109,9 +106,7 @@ class JaxKernel(BaseKernel):
             return lambda rows: feature_map.states(points[rows], training)
 
         shape = (len(x), len(x if y is None else y))
-        return fidelities(
-            lookup(x), None if y is None else lookup(y), shape, feature_map.block
-        )
+        return fidelities(lookup(x), None if y is None else lookup(y), shape, feature_map.block)
 
     def _states(self, feature_map: FeatureMap, points: Floats, training: Floats) -> Floats:
         return feature_map.states(points, training)

@@ -26,25 +26,28 @@ class FeatureMap:
     """A feature map as a function of rows of data.
 
     Args:
-        circuit: Prepares the state.
-        features: The parameters that stand for the data, in the order of its columns.
-        training: The other parameters.
+        circuit: Prepares the state. Its parameters in their own order are the features,
+        training: except these.
     """
 
-    def __init__(
-        self,
-        circuit: QuantumCircuit,
-        features: Sequence[Parameter],
-        training: Sequence[Parameter],
-    ) -> None:
-        # A copy: kernels find out themselves whether the user's circuit has changed.
-        circuit = circuit.copy()
-        self._evaluator = Evaluator(circuit, State(), features, training)
+    def __init__(self, circuit: QuantumCircuit, training: Sequence[Parameter]) -> None:
+        # A copy, because users may change theirs.
+        self._circuit, self._training = circuit.copy(), tuple(training)
+        features = [p for p in self._circuit.parameters if p not in self._training]
+        self._evaluator = Evaluator(self._circuit, State(), features, self._training)
         self.function: Function = statevector(
-            circuit, input_params=features, weight_params=training
+            self._circuit, input_params=features, weight_params=self._training
         )
         self.block = max(1, min(_BLOCK, _STATE_BYTES // (32 << circuit.num_qubits)))
         self.bytes_of_state = 16 << circuit.num_qubits
+
+    def is_of(self, circuit: QuantumCircuit, training: Sequence[Parameter]) -> bool:
+        """Whether a circuit still is the one this was made from."""
+        return bool(
+            circuit.num_qubits == self._circuit.num_qubits
+            and self._training == tuple(training)
+            and circuit.data == self._circuit.data
+        )
 
     def states(self, rows: Floats, training: Floats) -> Floats:
         """Real and then imaginary parts of the states, (rows, 2 * 2**num_qubits)."""

@@ -1,0 +1,70 @@
+"""Circuits that an ideal simulator takes as one state, so that only noise or shots are drawn."""
+
+from __future__ import annotations
+
+from qiskit.circuit import Instruction, QuantumCircuit
+from qiskit.circuit.library import Initialize
+
+_SILENT = ("barrier", "delay")
+
+
+def evolves_at_random(circuit: QuantumCircuit) -> bool:
+    """Whether Qiskit's `Statevector` would draw an outcome that matters while it evolves.
+
+    That are resets of qubits that something has acted on, resets within a gate's definition (which
+    may be such), and control flow.
+    """
+    touched: set[object] = set()
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if operation.name in _SILENT:
+            continue
+        if operation.name == "reset" or isinstance(operation, Initialize):
+            if not touched.isdisjoint(instruction.qubits):
+                return True
+        elif getattr(operation, "blocks", ()) or _has_reset(operation):
+            return True
+        if operation.name != "reset":
+            touched.update(instruction.qubits)
+    return False
+
+
+def draws_while_evolving(circuit: QuantumCircuit) -> bool:
+    """Whether `Statevector` would draw at all: a certain outcome takes a random number as well."""
+    return any(
+        instruction.operation.name == "reset"
+        or isinstance(instruction.operation, Initialize)
+        or _has_reset(instruction.operation)
+        for instruction in circuit.data
+    )
+
+
+def _has_reset(operation: object) -> bool:
+    """Whether there is a reset somewhere in a definition; standard gates have none."""
+    if not isinstance(operation, Instruction) or operation.name in ("measure", *_SILENT):
+        return False
+    if getattr(operation, "_standard_gate", None) is not None or isinstance(operation, Initialize):
+        return False
+    definition = operation.definition
+    return definition is not None and any(
+        inner.name == "reset" or _has_reset(inner.operation) for inner in definition.data
+    )
+
+
+def without_measurements(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit without classical bits, measurements and barriers."""
+    bare = QuantumCircuit(circuit.qubits, global_phase=circuit.global_phase)
+    for instruction in circuit.data:
+        if instruction.name not in ("measure", *_SILENT):
+            bare.append(instruction.operation, instruction.qubits)
+    return bare
+
+
+def active_qubits(circuit: QuantumCircuit) -> set[int]:
+    """The qubits that something acts on; the others stay zero."""
+    return {
+        circuit.find_bit(qubit).index
+        for instruction in circuit.data
+        if instruction.name not in ("measure", *_SILENT)
+        for qubit in instruction.qubits
+    }
