@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from qiskit.quantum_info import Statevector
 from qiskit_machine_learning import kernels as qml_kernels
 from qiskit_machine_learning.algorithms import QSVC, QSVR, PegasosQSVC
 from qiskit_machine_learning.algorithms.trainable_model import TrainableModel
@@ -134,8 +135,10 @@ def _twin_of_kernel(kernel: Any, exact: bool) -> Any:
         if "training_parameters" not in given:
             given["max_circuits_per_job"] = kernel.max_circuits_per_job
     else:
+        kind = kernel._statevector_type
+        if kind is not Statevector:
+            _check("kernel", "statevector_type", kind, known=False)
         given["shots"] = None if exact else kernel._shots
-        given["statevector_type"] = kernel._statevector_type
         given["auto_clear_cache"] = kernel._auto_clear_cache
         given["cache_size"] = kernel._cache_size
     twin = ours(**given)
@@ -232,8 +235,9 @@ def _of_a_subclass(model: object, what: str, ours: str) -> JaxQNNError:
 
 def _check(what: str, role: str, given: object, known: bool) -> None:
     if not known:
+        name = given.__name__ if isinstance(given, type) else type(given).__name__
         raise JaxQNNError(
-            f"The {what} cannot be accelerated: its {role}, a {type(given).__name__}, is not known "
-            f"to be exact or an ideal simulator, and JAX would give other numbers. Build the {what} "
-            f"without a {role} argument if the exact numbers are what you want."
+            f"The {what} cannot be accelerated: its {role}, a {name}, is not known "
+            "to be exact or an ideal simulator, and JAX would give other numbers. Build the "
+            f"{what} without a {role} argument if the exact numbers are what you want."
         )

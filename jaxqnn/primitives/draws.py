@@ -61,6 +61,8 @@ def normal_noise(
     """
     check_precision(precision)
     kind, random = generator(seed)
+    if precision == 0:
+        return np.zeros(shape)  # nothing is drawn
     if kind == "repeated":
         return precision * np.broadcast_to(random.standard_normal(shape[pub_axes:]), shape)
     return precision * random.standard_normal(shape)
