@@ -100,7 +100,7 @@ def _twin_of_machine(model: Any, exact: bool) -> Any:
     """A support vector machine; fitting one replaces what was fitted, and changes none of it."""
     if not isinstance(model._quantum_kernel, BaseKernel):
         raise JaxQNNError(
-            f"This {type(model).__name__} takes matrices that were computed before. Accelerate the "
+            f"This {type(model).__name__} takes matrices that were computed before. Pass the "
             "kernel that computes them."
         )
     kernel = accelerate(model._quantum_kernel, exact=exact)

@@ -140,7 +140,7 @@ def _bound(
         ]
     except (TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:
         raise InvalidArgumentError(
-            f"The angle {expression} has no real value at one of the points: {error}. Check the "
-            "inputs and weights."
+            f"The angle {expression} has no real value at one of the points: {error}. Choose "
+            "other inputs or weights."
         ) from error
     return np.array(values)[where.reshape(-1)]

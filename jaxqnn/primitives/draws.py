@@ -89,8 +89,8 @@ def shot_counts(
     total = cumulative[:, -1:]
     if not np.all(np.isfinite(total)):
         raise InvalidArgumentError(
-            "There are no probabilities to draw shots from: some are not numbers. Check the "
-            "inputs and weights for NaN and infinity."
+            "There are no probabilities to draw shots from: some are not numbers. Remove "
+            "NaN and infinity from the inputs and weights."
         )
     cumulative /= total
     for rows, below in _draws_below(cumulative, shots, seed):
