@@ -296,4 +296,4 @@ def test_effective_dimension_with_shots() -> None:
         algorithm_globals.random_seed = 2
         dimension = EffectiveDimension(network, weight_samples=2, input_samples=X[:2])
         found.append(dimension.get_effective_dimension([100, 1000]))
-    np.testing.assert_allclose(*found, rtol=1e-9)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-9)

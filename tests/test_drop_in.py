@@ -284,7 +284,7 @@ class TestOtherPrimitives:
 
         theirs = QMLEstimatorQNN(**arguments())
         ours = jaxqnn.EstimatorQNN(**arguments())
-        same = {"rtol": 0, "atol": 1e-9}
+        same: dict[str, Any] = {"rtol": 0, "atol": 1e-9}
         np.testing.assert_allclose(ours.forward(X, START), theirs.forward(X, START), **same)
         mine, reference = ours.backward(X, START)[1], theirs.backward(X, START)[1]
         np.testing.assert_allclose(mine, reference, **same)
@@ -296,7 +296,7 @@ class TestOtherPrimitives:
 
         theirs = QMLSamplerQNN(**arguments())
         ours = jaxqnn.SamplerQNN(**arguments())
-        same = {"rtol": 0, "atol": 1e-9}
+        same: dict[str, Any] = {"rtol": 0, "atol": 1e-9}
         np.testing.assert_allclose(ours.forward(X, START), theirs.forward(X, START), **same)
         mine, reference = ours.backward(X, START)[1], theirs.backward(X, START)[1]
         np.testing.assert_allclose(mine, reference, **same)

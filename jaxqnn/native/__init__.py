@@ -6,7 +6,7 @@ circuits they know every step; importing anything else here imports Numba, which
 
 from __future__ import annotations
 
-from jaxqnn.measure.outcomes import Diagonal, Distribution, PauliSums
+from jaxqnn.measure.outcomes import Amplitudes, Diagonal, Distribution, PauliSums
 from jaxqnn.model import Model
 
 __all__ = ["can_run"]
@@ -30,4 +30,4 @@ def can_run(model: Model) -> bool:
     measurement = model.measurement
     if isinstance(measurement, PauliSums):
         return measurement.shift.size << program.num_qubits <= _MOST_ENTRIES
-    return isinstance(measurement, Diagonal | Distribution)
+    return isinstance(measurement, Amplitudes | Diagonal | Distribution)

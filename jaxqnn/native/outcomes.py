@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxqnn.engine.measurement import Measurement
-from jaxqnn.measure.outcomes import Diagonal, Distribution, PauliSums
+from jaxqnn.measure.outcomes import Amplitudes, Diagonal, Distribution, PauliSums
 from jaxqnn.native.polynomials import Floats
 
 
@@ -40,6 +40,8 @@ def outcomes_of(measurement: Measurement, num_qubits: int) -> Outcomes:
         return _Single(np.asarray(measurement.label), 1 << num_qubits)
     if isinstance(measurement, PauliSums):
         return _Strings(measurement, 1 << num_qubits)
+    if isinstance(measurement, Amplitudes):
+        return _Amplitudes(np.asarray(measurement.label), 1 << num_qubits)
     raise TypeError(f"The compiled sweeps have no {type(measurement).__name__}.")
 
 
@@ -150,6 +152,50 @@ class _Single(_OfProbabilities):
         found = np.zeros((cotangent.shape[0], self.size))
         found[:, self._label] = cotangent[:, self._output]
         return found
+
+
+class _Amplitudes:
+    """See ``Amplitudes``."""
+
+    def __init__(self, label: NDArray[np.integer], size: int) -> None:
+        self.size, self._count = size, label.size
+        self._output = np.flatnonzero(label >= 0)
+        self._label = label[self._output]
+
+    def outputs(self, states: Floats, batch: int) -> Floats:
+        """See ``Outcomes``."""
+        return self._read(states[:, :1], batch)[:, 0]
+
+    def write_bras(self, states: Floats) -> None:
+        """See ``Outcomes``."""
+        rows = states.shape[2]
+        row, lane = self._label % rows, self._label // rows
+        states[:, 1:] = 0
+        for part in range(2):
+            bra = 1 + part * self._count + self._output
+            if rows == self.size:
+                states[:, bra, row, part] = 1
+            else:
+                states[:, bra, row, part, lane] = 1
+
+    def pull(self, states: Floats, cotangent: Floats) -> None:
+        """See ``Outcomes``."""
+        for part in range(2):
+            labels = np.zeros((cotangent.shape[0], self.size))
+            labels[:, self._label] = cotangent[:, part * self._count + self._output]
+            states[:, 1, :, part] = _by_row(labels, states)
+
+    def tangents(self, states: Floats, batch: int) -> Floats:
+        """See ``Outcomes``."""
+        return np.moveaxis(self._read(states[:, 1:], batch), 1, 2)
+
+    def _read(self, states: Floats, batch: int) -> Floats:
+        """(G, k, rows, 2, 8) -> (B, k, m)."""
+        found = np.zeros((batch, states.shape[1], 2, self._count))
+        for part in range(2):
+            labels = _by_label(states[:, :, :, part], self.size)[:batch]
+            found[:, :, part, self._output] = np.take(labels, self._label, axis=-1)
+        return found.reshape(batch, states.shape[1], 2 * self._count)
 
 
 class _Strings:

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
-from qiskit.circuit import CircuitError, Parameter, QuantumCircuit
-from qiskit.transpiler import TranspilerError
+from qiskit import QiskitError
+from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit_machine_learning.neural_networks import NeuralNetwork
 
 from jaxqnn.backends import Precision
@@ -238,7 +238,7 @@ class JaxNetwork(NeuralNetwork):
         """QML's rule for the circuit, None where QML has none and says so."""
         try:
             return ShiftRule(self._circuit)
-        except (TranspilerError, CircuitError, TypeError):
+        except (QiskitError, TypeError):
             return None
 
     def _shifted_backward(

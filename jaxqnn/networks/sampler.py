@@ -127,7 +127,7 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         if interpret is None:
             self._interpret: Interpret = _identity  # QML's lambda cannot be pickled
         for counter in ("_counter", "_shifted_counter"):
-            vars(self).pop(counter, None)
+            self.__dict__.pop(counter, None)
         if self.__dict__.get("_evaluator_cache") is not None:
             previous, self._evaluator_cache = self._evaluator_cache, None
             try:

@@ -63,12 +63,14 @@ class Counter:
             )
         reads = measured_qubits(circuit)
         outcomes = np.arange(1 << len(qubits))
-        integers = np.zeros(len(outcomes), np.int64 if len(clbits) < 63 else np.object_)
+        integers: NDArray[Any] = np.zeros(
+            len(outcomes), np.int64 if len(clbits) < 63 else np.object_
+        )
         for bit, clbit in enumerate(clbits):
             qubit = None if clbit is None else reads.get(clbit)
             if qubit in qubits:
                 value = outcomes >> qubits.index(qubit) & 1
-                integers |= value.astype(integers.dtype) << bit
+                integers = integers | value.astype(integers.dtype) << bit
         classes = specification.classes(integers, shape)
         self._num_classes = int(np.prod(shape))
         self._order = np.argsort(classes, kind="stable")
@@ -86,7 +88,7 @@ class Counter:
         piece = max(1, _MAX_NUMBERS // len(self._order))
         for start in range(0, len(inputs), piece):
             some = shares[start : start + piece]
-            distributions = np.ones((len(some), 1))
+            distributions: NDArray[Any] = np.ones((len(some), 1))
             if self._evaluator is not None:
                 distributions = self._evaluator.value(inputs[start : start + piece], weights)
             for rows, counts in shot_counts(distributions.astype(float, copy=False), *shots):

@@ -153,7 +153,7 @@ def _shares(shares: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def check_shots(shots: Any) -> None:
     """Raise if a sampler's shots are not a positive integer."""
-    if not isinstance(shots, Integral) or isinstance(shots, bool) or shots <= 0:
+    if not isinstance(shots, Integral) or isinstance(shots, bool) or int(shots) <= 0:
         raise InvalidArgumentError(
             f"The shots of a sampler must be a positive integer, but are {shots!r}. Make the "
             "sampler with shots, or leave it out for exact probabilities."
