@@ -122,7 +122,7 @@ class Probabilities:
         shape = self.output_shape(circuit)
         size = math.prod(shape)
         outcomes = _outcomes(built, _sources(circuit, self.bits))
-        index = self.classes(outcomes, shape)
+        index = self._classes(outcomes, shape)
         if np.unique(index).size == index.size:
             label = np.full(size, -1, np.int32)
             label[index] = np.arange(index.size, dtype=np.int32)
@@ -140,7 +140,7 @@ class Probabilities:
         """For each outcome bit the qubit it is read from, None for a bit that stays zero."""
         return _sources(circuit, self.bits)
 
-    def classes(self, outcomes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    def _classes(self, outcomes: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
         """The flat output index of every label."""
         if self.interpret is None:
             if outcomes.max() >= shape[0]:

@@ -22,7 +22,8 @@ from jaxqnn.gradients.shifts import ShiftRule
 from jaxqnn.measure.specification import Probabilities
 from jaxqnn.networks.base import JaxNetwork, warn_not_jax
 from jaxqnn.networks.exact import gradient_shots, is_exact_sampler_gradient
-from jaxqnn.networks.shots import Counter, measured_qubits
+from jaxqnn.networks.shots import Counter
+from jaxqnn.networks.simulable import read_clbits
 from jaxqnn.primitives import is_exact_sampler
 from jaxqnn.primitives.ideal import shots_of
 
@@ -236,11 +237,11 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         weight_params: Sequence[Parameter],
     ) -> Counter:
         specification = self._specification()
-        read_by = {qubit: clbit for clbit, qubit in measured_qubits(self._circuit).items()}
-        sources = specification.sources(self._org_circuit)
+        # The bits of a transpiled circuit are those that QML measures its qubits into.
+        clbits = specification.bits or read_clbits(self._circuit)
         return Counter(
             circuit,
-            [None if qubit is None else read_by[qubit] for qubit in sources],
+            clbits,
             specification,
             self._output_shape,
             input_params,

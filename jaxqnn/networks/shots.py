@@ -11,10 +11,9 @@ from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.evaluator import Evaluator
 from jaxqnn.measure import Probabilities
-from jaxqnn.networks.simulable import active_qubits, without_measurements
+from jaxqnn.networks.simulable import active_qubits, measured_qubits, without_measurements
 from jaxqnn.primitives.draws import shot_counts
 from jaxqnn.primitives.ideal import Shots
-from jaxqnn.primitives.registers import final_measurements
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +31,7 @@ class Counter:
     Args:
         circuit: With its measurements.
         clbits: The classical bits that make up the integer that classes are of, the least
-            significant first; None stays zero.
+            significant first; those that nothing is measured into are zero.
         specification: Maps these integers to classes.
         shape: Of the classes.
         input_params: Parameters that differ from point to point.
@@ -46,7 +45,7 @@ class Counter:
     def __init__(
         self,
         circuit: QuantumCircuit,
-        clbits: Sequence[int | None],
+        clbits: Sequence[int],
         specification: Probabilities,
         shape: tuple[int, ...],
         input_params: Sequence[Parameter],
@@ -54,24 +53,24 @@ class Counter:
         **evaluator: Any,
     ) -> None:
         active = active_qubits(circuit)
-        qubits = tuple(q for q in final_measurements(circuit).qubits if q in active)
+        reads = measured_qubits(circuit)
+        qubits = tuple(sorted(active.intersection(reads.values())))
         bare = without_measurements(circuit)
         self._evaluator: Evaluator | None = None
         if qubits:
             self._evaluator = Evaluator(
                 bare, Probabilities(bits=qubits), input_params, weight_params, **evaluator
             )
-        reads = measured_qubits(circuit)
         outcomes = np.arange(1 << len(qubits))
         integers: NDArray[Any] = np.zeros(
             len(outcomes), np.int64 if len(clbits) < 63 else np.object_
         )
         for bit, clbit in enumerate(clbits):
-            qubit = None if clbit is None else reads.get(clbit)
+            qubit = reads.get(clbit)
             if qubit in qubits:
                 value = outcomes >> qubits.index(qubit) & 1
                 integers = integers | value.astype(integers.dtype) << bit
-        classes = specification.classes(integers, shape)
+        classes = specification._classes(integers, shape)
         self._num_classes = int(np.prod(shape))
         self._order = np.argsort(classes, kind="stable")
         self._classes, self._starts = np.unique(classes[self._order], return_index=True)
@@ -95,12 +94,3 @@ class Counter:
                 by_class = np.add.reduceat(counts[:, self._order], self._starts, axis=1)
                 some[rows, self._classes] = by_class / shots.shots
         return shares
-
-
-def measured_qubits(circuit: QuantumCircuit) -> dict[int, int]:
-    """The qubit that each classical bit is measured from at the end, both by index."""
-    return {
-        circuit.find_bit(item.clbits[0]).index: circuit.find_bit(item.qubits[0]).index
-        for item in circuit.data
-        if item.name == "measure"
-    }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from qiskit.circuit import Instruction, QuantumCircuit
 from qiskit.circuit.library import Initialize
 
+from jaxqnn.errors import UnsupportedCircuitError
+
 _SILENT = ("barrier", "delay")
 
 
@@ -68,3 +70,40 @@ def active_qubits(circuit: QuantumCircuit) -> set[int]:
         if instruction.name not in ("measure", *_SILENT)
         for qubit in instruction.qubits
     }
+
+
+def measured_qubits(circuit: QuantumCircuit) -> dict[int, int]:
+    """The qubit that each classical bit reads at the end, both by index.
+
+    Raises:
+        UnsupportedCircuitError: If something acts on a qubit after its measurement, or on a
+            classical bit without being one; Qiskit's sampler takes no such circuit.
+    """
+    found: dict[int, int] = {}
+    measured: set[int] = set()
+    for index, item in enumerate(circuit.data):
+        qubits = [circuit.find_bit(qubit).index for qubit in item.qubits]
+        if item.name == "measure":
+            found[circuit.find_bit(item.clbits[0]).index] = qubits[0]
+            measured.add(qubits[0])
+        elif item.name not in _SILENT and (item.clbits or not measured.isdisjoint(qubits)):
+            raise UnsupportedCircuitError(
+                f"Instruction {index} ({item.name!r} on qubits {qubits}) follows a measurement, or "
+                "acts on classical bits, so no single distribution can be drawn from. Measure at "
+                "the end."
+            )
+    return found
+
+
+def read_clbits(circuit: QuantumCircuit) -> tuple[int, ...]:
+    """The classical bits of an outcome, the least significant first.
+
+    Those of the register ``meas`` where it is measured, as in QML; else those of all registers that
+    are, and of measured bits in none.
+    """
+    measured = set(measured_qubits(circuit))
+    registers = {r.name: [circuit.find_bit(bit).index for bit in r] for r in circuit.cregs}
+    if not measured.isdisjoint(registers.get("meas", ())):
+        return tuple(registers["meas"])
+    whole = [bits for bits in registers.values() if not measured.isdisjoint(bits)]
+    return tuple(sorted(measured.union(*whole)))

@@ -162,7 +162,7 @@ def check_shots(shots: Any) -> None:
 
 def check_precision(precision: Any) -> None:
     """Raise if an estimator's precision is not a number from zero on."""
-    if not isinstance(precision, Real) or not precision >= 0:
+    if not isinstance(precision, Real) or not float(precision) >= 0:
         raise InvalidArgumentError(
             f"The precision of an estimator must be a number and not negative, but is "
             f"{precision!r}. Zero is exact."
