@@ -6,17 +6,22 @@ Every network here is run as QML's as well, with the same primitive.  A warning 
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from network_pairs import ANSATZ, FEATURE_MAP, KINDS, NETWORK, WEIGHTS, pair, parity
 from qiskit import ClassicalRegister, transpile
 from qiskit.circuit import ParameterVector, QuantumCircuit
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
+from qiskit_machine_learning import QiskitMachineLearningError
 from qiskit_machine_learning import neural_networks as qml
+from qiskit_machine_learning.circuit.library import raw_feature_vector
+from qiskit_machine_learning.connectors import TorchConnector as QMLTorchConnector
 from qiskit_machine_learning.gradients import (
     LinCombEstimatorGradient,
     ParamShiftEstimatorGradient,
@@ -379,6 +384,63 @@ def test_what_is_not_known_is_honoured_with_one_warning(case: str) -> None:
     for mine, reference in zip(run(ours), run(theirs), strict=True):
         if reference is not None:
             np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+
+
+def test_a_circuit_the_sampler_refuses_is_refused() -> None:
+    circuit = NETWORK["circuit"].copy()
+    circuit.measure_all()
+    circuit.h(0)
+    arguments: dict[str, Any] = NETWORK | {"circuit": circuit, "sampler": StatevectorSampler()}
+    with pytest.warns(UserWarning, match="ideal simulator of this circuit"):
+        ours = jaxqnn.SamplerQNN(**arguments)
+    for network in (ours, qml.SamplerQNN(**arguments)):
+        with pytest.raises(QiskitMachineLearningError, match="mid-circuit measurements"):
+            network.forward(X, WEIGHTS)
+
+
+def test_what_has_no_rule_of_shifts_is_refused() -> None:
+    circuit = raw_feature_vector(2)
+    arguments: dict[str, Any] = {"circuit": circuit, "input_params": circuit.parameters}
+    arguments |= {"sampler": StatevectorSampler(seed=1), "input_gradients": True}
+    ours, theirs = pair("SamplerQNN", arguments)
+    np.testing.assert_allclose(ours.forward(X, None), theirs.forward(X, None), atol=1e-9)
+    for network in (ours, theirs):
+        with pytest.raises(QiskitMachineLearningError, match="job failed"):
+            network.backward(X, None)
+
+
+def test_unmeasured_registers_and_idle_qubits() -> None:
+    """A qubit that nothing acts on is zero, and a register that nothing is measured into too."""
+    circuit = QuantumCircuit(4)
+    circuit.compose(NETWORK["circuit"], [3, 1], inplace=True)
+    circuit.add_register(ClassicalRegister(2, "before"), ClassicalRegister(3, "meas"))
+    circuit.measure([0, 3, 1], [2, 3, 4])
+    arguments: dict[str, Any] = NETWORK | {
+        "circuit": circuit,
+        "sampler": StatevectorSampler(default_shots=100, seed=1),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # exact outcomes are read from all registers
+        ours, theirs = pair("SamplerQNN", arguments)
+    if ours.runs_on_jax:
+        for mine, reference in zip(run(ours), run(theirs), strict=True):
+            if reference is not None:
+                np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["EstimatorQNN", "SamplerQNN"])
+def test_pytorch_trains_a_network_with_shots_as_qml_does(name: str) -> None:
+    chosen = ESTIMATORS["with precision"] if name == "EstimatorQNN" else SAMPLERS["reference"]
+    found = []
+    for library, connector in ((jaxqnn, jaxqnn.TorchConnector), (qml, QMLTorchConnector)):
+        seed = np.random.default_rng(3)
+        network = getattr(library, name)(**NETWORK, **chosen(seed), input_gradients=True)
+        layer = connector(network, WEIGHTS.astype(np.float32))
+        data = torch.tensor(X, dtype=torch.float32, requires_grad=True)
+        (layer(data) ** 2).sum().backward()
+        found.append([data.grad.numpy(), layer.weight.grad.numpy()])
+    for mine, reference in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, reference, atol=1e-5)  # of single precision
 
 
 def test_options_are_a_record_that_neither_library_reads() -> None:

@@ -77,7 +77,7 @@ def by_gradient(data: Data, start: FloatArray, steps: int) -> FloatArray:
 
     @jax.jit
     def step(values: jax.Array, state: Any) -> tuple[jax.Array, Any]:
-        slope = jax.grad(lambda v: -alignment(kernel.apply(points, points, v), labels))(values)
+        slope = jax.grad(lambda v: -alignment(kernel.apply(points, None, v), labels))(values)
         updates, state = optimiser.update(slope, state)
         return jnp.asarray(optax.apply_updates(values, updates)), state
 

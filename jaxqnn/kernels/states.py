@@ -125,9 +125,8 @@ def fidelities(
 
 
 def _make_symmetric(block: Floats) -> None:
-    """Mirror the upper half of a block on the diagonal, and make its diagonal one, in place."""
-    lower = np.tril_indices(len(block), -1)
-    block[lower] = block.T[lower]
+    """Make a block on the diagonal symmetric to the last bit, and its diagonal one, in place."""
+    block[...] = (block + block.T) / 2
     diagonal = np.einsum("ii->i", block)
     diagonal[np.isfinite(diagonal)] = 1
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from qiskit.circuit import Instruction, QuantumCircuit
+from qiskit import QiskitError
+from qiskit.circuit import Gate, Instruction, QuantumCircuit
 from qiskit.circuit.library import Initialize
+from qiskit_machine_learning.circuit.library.raw_feature_vector import ParameterizedInitialize
 
 from jaxqnn.errors import UnsupportedCircuitError
 
 _SILENT = ("barrier", "delay")
+# They reset their qubits before they prepare a state.
+_PREPARATIONS = (Initialize, ParameterizedInitialize)
 
 
 def evolves_at_random(circuit: QuantumCircuit) -> bool:
@@ -21,7 +25,7 @@ def evolves_at_random(circuit: QuantumCircuit) -> bool:
         operation = instruction.operation
         if operation.name in _SILENT:
             continue
-        if operation.name == "reset" or isinstance(operation, Initialize):
+        if operation.name == "reset" or isinstance(operation, _PREPARATIONS):
             if not touched.isdisjoint(instruction.qubits):
                 return True
         elif getattr(operation, "blocks", ()) or _has_reset(operation):
@@ -35,21 +39,27 @@ def draws_while_evolving(circuit: QuantumCircuit) -> bool:
     """Whether `Statevector` would draw at all: a certain outcome takes a random number as well."""
     return any(
         instruction.operation.name == "reset"
-        or isinstance(instruction.operation, Initialize)
+        or isinstance(instruction.operation, _PREPARATIONS)
         or _has_reset(instruction.operation)
         for instruction in circuit.data
     )
 
 
 def _has_reset(operation: object) -> bool:
-    """Whether there is a reset somewhere in a definition; standard gates have none."""
-    if not isinstance(operation, Instruction) or operation.name in ("measure", *_SILENT):
+    """Whether there is a reset somewhere in a definition; gates are unitary, and have none."""
+    if isinstance(operation, Gate) or not isinstance(operation, Instruction):
         return False
-    if getattr(operation, "_standard_gate", None) is not None or isinstance(operation, Initialize):
+    if operation.name in ("measure", *_SILENT):
         return False
-    definition = operation.definition
+    try:
+        definition = operation.definition
+    except QiskitError:  # it has none until its parameters are bound
+        return True
     return definition is not None and any(
-        inner.name == "reset" or _has_reset(inner.operation) for inner in definition.data
+        inner.name == "reset"
+        or isinstance(inner.operation, _PREPARATIONS)
+        or _has_reset(inner.operation)
+        for inner in definition.data
     )
 
 
