@@ -140,6 +140,9 @@ def _draws_below(
             yield rows, np.searchsorted(draws, some)
         else:
             uniform = random.random((len(some), shots))
+            if some.shape[1] == 1:
+                yield rows, np.count_nonzero(uniform < some, axis=1)[:, None]
+                continue
             uniform.sort(axis=1)
             pairs = zip(uniform, some, strict=True)
             yield rows, np.stack([np.searchsorted(drawn, bound) for drawn, bound in pairs])
