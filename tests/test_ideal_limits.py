@@ -35,10 +35,11 @@ class MyEstimator(StatevectorEstimator):
     """Someone's own, which may do anything."""
 
 
-def with_reset() -> dict[str, Any]:
+def with_reset(*, at_start: bool = False) -> dict[str, Any]:
     circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
+    if not at_start:
+        circuit.h(0)
+        circuit.cx(0, 1)
     circuit.reset(0)
     circuit.compose(FEATURE_MAP.compose(ANSATZ), inplace=True)
     return NETWORK | {"circuit": circuit}
@@ -50,6 +51,11 @@ HONOURED: dict[str, Any] = {
     "a reset that draws": (
         "EstimatorQNN",
         with_reset(),
+        lambda: {"estimator": StatevectorEstimator(seed=2)},
+    ),
+    "a reset that shifts the draws": (
+        "EstimatorQNN",
+        with_reset(at_start=True),
         lambda: {"estimator": StatevectorEstimator(seed=2)},
     ),
     "another rule": (
@@ -78,6 +84,17 @@ def test_what_is_not_known_is_honoured_with_one_warning(case: str) -> None:
     assert not ours.runs_on_jax
     theirs = getattr(qml, name)(**arguments, **primitive())
     for mine, reference in zip(run(ours), run(theirs), strict=True):
+        if reference is not None:
+            np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+
+
+def test_a_reset_of_zeros_is_no_hindrance_without_a_seed() -> None:
+    arguments = with_reset(at_start=True)
+    noisy = jaxqnn.EstimatorQNN(**arguments, estimator=StatevectorEstimator())
+    assert noisy.runs_on_jax
+    networks = pair("SamplerQNN", arguments | {"sampler": StatevectorSampler(seed=2)})
+    assert networks[0].runs_on_jax
+    for mine, reference in zip(*(run(network) for network in networks), strict=True):
         if reference is not None:
             np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
 
