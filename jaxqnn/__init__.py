@@ -11,6 +11,12 @@ from jaxqnn.errors import InvalidArgumentError, JaxQNNError, UnsupportedCircuitE
 from jaxqnn.export import export
 from jaxqnn.functions import expectation, probabilities, statevector
 from jaxqnn.gradients import JaxEstimatorGradient, JaxQGT, JaxSamplerGradient
+from jaxqnn.kernels import (
+    FidelityQuantumKernel,
+    FidelityStatevectorKernel,
+    TrainableFidelityQuantumKernel,
+    TrainableFidelityStatevectorKernel,
+)
 from jaxqnn.memory import memory_limit
 from jaxqnn.networks import EstimatorQNN, SamplerQNN
 from jaxqnn.primitives import JaxEstimator, JaxSampler
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EstimatorQNN",
+    "FidelityQuantumKernel",
+    "FidelityStatevectorKernel",
     "InvalidArgumentError",
     "JaxEstimator",
     "JaxEstimatorGradient",
@@ -31,6 +39,8 @@ __all__ = [
     "JaxSamplerGradient",
     "SamplerQNN",
     "TorchConnector",
+    "TrainableFidelityQuantumKernel",
+    "TrainableFidelityStatevectorKernel",
     "UnsupportedCircuitError",
     "accelerate",
     "expectation",

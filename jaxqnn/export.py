@@ -76,10 +76,10 @@ def export(
 
 
 def _of_network(network: JaxNetwork) -> tuple[Callable[..., jax.Array], Shapes, bool]:
-    if not network.runs_on_jax:
+    if not network.is_exact:
         raise InvalidArgumentError(
-            f"This {type(network).__name__} has a primitive or gradient that is not exact, so JAX "
-            "does not run it. Leave them out to export it."
+            f"This {type(network).__name__} has a primitive or gradient that is not exact. "
+            "Leave them out to export it."
         )
     found = shapes_of(network.function)
     assert found is not None

@@ -124,11 +124,7 @@ class TorchConnector(QMLTorchConnector):
 
 
 def _runs_on_jax(network: NeuralNetwork) -> bool:
-    return (
-        isinstance(network, JaxNetwork)
-        and network._primitive_is_exact()
-        and network._gradient_is_exact()
-    )
+    return isinstance(network, JaxNetwork) and network.is_exact
 
 
 def _as_weights(initial: Any, count: int) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qiskit.circuit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp
@@ -18,12 +19,15 @@ from qiskit_machine_learning.algorithms import (
 from qiskit_machine_learning.gradients import (
     DerivativeType,
     LinCombEstimatorGradient,
+    LinCombSamplerGradient,
+    ParamShiftEstimatorGradient,
     ParamShiftSamplerGradient,
     SPSAEstimatorGradient,
 )
-from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
+from qiskit_machine_learning.neural_networks import EffectiveDimension, EstimatorQNN, SamplerQNN
 from qiskit_machine_learning.optimizers import COBYLA, SLSQP
 from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
+from qiskit_machine_learning.utils import algorithm_globals
 
 import jaxqnn
 
@@ -36,6 +40,21 @@ CIRCUIT: dict[str, Any] = {
 X = np.random.default_rng(0).uniform(-1, 1, (6, 2))
 Y = np.array([1, -1, 1, 1, -1, -1])
 START = np.full(4, 0.2)
+
+
+class OwnSampler(StatevectorSampler):
+    """Someone's own, which may do anything."""
+
+
+class OwnEstimator(StatevectorEstimator):
+    """Someone's own, which may do anything."""
+
+
+def with_reset() -> dict[str, Any]:
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.reset(0)
+    return CIRCUIT | {"circuit": circuit.compose(CIRCUIT["circuit"])}
 
 
 def estimator_qnn(**changes: Any) -> EstimatorQNN:
@@ -147,15 +166,10 @@ def test_the_original_stays_as_it_was() -> None:
 
 
 REFUSED = {
-    "shots": (lambda: sampler_qnn(sampler=StatevectorSampler()), "sampler, a StatevectorSampler"),
-    "sampling": (lambda: sampler_qnn(sampler=QMLSampler(shots=10)), "sampler, a QMLSampler"),
-    "noise": (
-        lambda: estimator_qnn(estimator=StatevectorEstimator()),
-        "estimator, a StatevectorEstimator",
-    ),
-    "precision": (
-        lambda: estimator_qnn(estimator=QMLEstimator(default_precision=0.1)),
-        "estimator, a QMLEstimator",
+    "own sampler": (lambda: sampler_qnn(sampler=OwnSampler()), "sampler, a OwnSampler"),
+    "own estimator": (
+        lambda: estimator_qnn(estimator=OwnEstimator()),
+        "estimator, a OwnEstimator",
     ),
     "approximate gradient": (
         lambda: estimator_qnn(gradient=SPSAEstimatorGradient(QMLEstimator(), 0.1)),
@@ -168,11 +182,15 @@ REFUSED = {
         "gradient, a LinComb",
     ),
     "gradient with shots": (
-        lambda: sampler_qnn(gradient=ParamShiftSamplerGradient(StatevectorSampler())),
-        "gradient, a ParamShift",
+        lambda: sampler_qnn(gradient=LinCombSamplerGradient(StatevectorSampler())),
+        "gradient, a LinCombSampler",
     ),
     "subclass": (lambda: type("Mine", (EstimatorQNN,), {})(**CIRCUIT), "Mine is a subclass"),
     "something else": (lambda: COBYLA(), "COBYLA has no network"),
+    "a reset that draws": (
+        lambda: EstimatorQNN(**with_reset(), estimator=StatevectorEstimator(seed=1)),
+        "does not prepare one state",
+    ),
 }
 
 
@@ -184,6 +202,98 @@ def test_refusals_say_why(name: str) -> None:
 
 
 def test_a_model_of_a_refused_network_is_refused() -> None:
-    model = NeuralNetworkClassifier(estimator_qnn(estimator=StatevectorEstimator()))
-    with pytest.raises(jaxqnn.JaxQNNError, match="StatevectorEstimator"):
+    model = NeuralNetworkClassifier(estimator_qnn(estimator=OwnEstimator()))
+    with pytest.raises(jaxqnn.JaxQNNError, match="OwnEstimator"):
         jaxqnn.accelerate(model)
+
+
+SAMPLED = {
+    "estimator": lambda: estimator_qnn(estimator=StatevectorEstimator(seed=1)),
+    "precision": lambda: estimator_qnn(
+        estimator=QMLEstimator(default_precision=0.1, seed=1), default_precision=0.2
+    ),
+    "gradient with noise": lambda: estimator_qnn(
+        gradient=ParamShiftEstimatorGradient(StatevectorEstimator(default_precision=0.1, seed=1))
+    ),
+    "sampler": lambda: sampler_qnn(sampler=StatevectorSampler(seed=1)),
+    "shots": lambda: sampler_qnn(sampler=QMLSampler(shots=10, seed=1), sparse=True),
+    "gradient with shots": lambda: sampler_qnn(
+        gradient=ParamShiftSamplerGradient(StatevectorSampler(seed=1))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_noise_and_shots_keep_their_meaning_unless_exact(name: str) -> None:
+    network = SAMPLED[name]()
+    twin = jaxqnn.accelerate(network)
+    same(twin.forward(X[:2], START), network.forward(X[:2], START))
+    same(twin.backward(X[:2], START)[1], network.backward(X[:2], START)[1])
+    assert jaxqnn.accelerate(twin) is twin
+    plain = estimator_qnn() if isinstance(network, EstimatorQNN) else sampler_qnn()
+    for sampled in (network, twin):
+        exact = jaxqnn.accelerate(sampled, exact=True)
+        assert exact.is_exact
+        assert exact.sparse == network.sparse
+        same(exact.forward(X, START), jaxqnn.accelerate(plain).forward(X, START))
+        assert jaxqnn.accelerate(exact, exact=True) is exact
+
+
+def test_exact_twins_of_models() -> None:
+    vqc = VQC(feature_map=FEATURE_MAP, ansatz=ANSATZ, sampler=StatevectorSampler(seed=1))
+    assert not jaxqnn.accelerate(vqc).neural_network.is_exact
+    assert jaxqnn.accelerate(vqc, exact=True).neural_network.is_exact
+
+
+MODELS_WITH_SHOTS = {
+    "vqc": lambda: VQC(
+        feature_map=FEATURE_MAP,
+        ansatz=ANSATZ,
+        sampler=StatevectorSampler(default_shots=100, seed=np.random.default_rng(1)),
+        optimizer=COBYLA(maxiter=12),
+        initial_point=START,
+    ),
+    "vqr": lambda: VQR(
+        feature_map=FEATURE_MAP,
+        ansatz=ANSATZ,
+        estimator=StatevectorEstimator(seed=np.random.default_rng(1)),
+        optimizer=COBYLA(maxiter=12),
+        initial_point=START,
+    ),
+    "classifier": lambda: NeuralNetworkClassifier(
+        estimator_qnn(estimator=StatevectorEstimator(default_precision=0.1, seed=1)),
+        optimizer=SLSQP(maxiter=2),
+        initial_point=START,
+    ),
+    "one-hot classifier": lambda: NeuralNetworkClassifier(
+        sampler_qnn(
+            sampler=StatevectorSampler(seed=1),
+            interpret=lambda outcome: outcome % 2,
+            output_shape=2,
+        ),
+        one_hot=True,
+        optimizer=SLSQP(maxiter=1),
+        initial_point=START,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS_WITH_SHOTS)
+def test_a_model_with_shots_trains_as_before(name: str) -> None:
+    theirs, ours = MODELS_WITH_SHOTS[name](), jaxqnn.accelerate(MODELS_WITH_SHOTS[name]())
+    for model in (theirs, ours):
+        model.fit(X, Y)
+    np.testing.assert_allclose(ours.weights, theirs.weights, atol=1e-6)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-6)
+
+
+def test_effective_dimension_with_shots() -> None:
+    found = []
+    for network in (
+        sampler_qnn(sampler=StatevectorSampler(seed=1)),
+        jaxqnn.accelerate(sampler_qnn(sampler=StatevectorSampler(seed=1))),
+    ):
+        algorithm_globals.random_seed = 2
+        dimension = EffectiveDimension(network, weight_samples=2, input_samples=X[:2])
+        found.append(dimension.get_effective_dimension([100, 1000]))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-9)

@@ -86,6 +86,7 @@ SPECIFICATIONS: dict[str, Callable[[int], Specification]] = {
     "classes": lambda n: Probabilities(lambda outcome: outcome % 3, 3),
     "probabilities": lambda n: Probabilities(),
     "one probability": lambda n: Probabilities(bits=(0,)),
+    "amplitudes": lambda n: State(),
 }
 
 
@@ -104,6 +105,7 @@ def drawn(case: Case, batch: int) -> tuple[np.ndarray, np.ndarray]:
         *(("tutorial", kind) for kind in SPECIFICATIONS),
         ("one qubit", "Z"),
         ("two qubits", "probabilities"),
+        ("two qubits", "amplitudes"),
         ("two groups of rotations", "Z"),
         ("blocks", "Pauli sums"),
         ("embedding", "probabilities"),
@@ -201,7 +203,7 @@ def test_they_are_chosen_where_they_can_run() -> None:
     assert chosen(Expectation()) is CompiledBackend
     assert chosen(Probabilities()) is CompiledBackend
     assert chosen(Expectation(), "single") is CompiledBackend
-    assert chosen(State()) is XlaBackend
+    assert chosen(State()) is CompiledBackend
     mesh = Mesh(np.array(jax.devices()[:1]), ("batch",))
     assert chosen(Expectation(), mesh=mesh) is XlaBackend
     many = SparsePauliOp(["".join(p) for p in itertools.product("XYZ", repeat=3)])

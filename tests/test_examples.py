@@ -15,6 +15,7 @@ from jaxqnn.examples import (
     barren_plateau,
     ensemble,
     hybrid_digits,
+    kernel_alignment,
     natural_gradient,
     parity_sampler,
     regression,
@@ -23,7 +24,9 @@ from jaxqnn.examples import (
 from jaxqnn.examples.data import Data, breast_cancer, diabetes, digits, iris_pair
 
 
-@pytest.mark.parametrize("data", [breast_cancer(), breast_cancer(4), digits(), diabetes()])
+@pytest.mark.parametrize(
+    "data", [breast_cancer(), breast_cancer(4), digits(), digits(4, 9, 4), diabetes()]
+)
 def test_data_are_angles_and_each_part_has_all_classes(data: Data) -> None:
     assert len(data.train_points) == len(data.train_targets)
     assert len(data.test_points) == len(data.test_targets)
@@ -78,6 +81,22 @@ def test_natural_gradient_needs_fewer_steps() -> None:
         assert min(energies) >= race.ground - 1e-5  # the variational principle
     assert race.plain[0] == race.natural[0]
     assert len(race.natural) < len(race.plain) / 2
+
+
+def test_kernel_alignment_by_gradient_goes_further_than_by_spsa() -> None:
+    found = kernel_alignment.main(steps=40)
+    start, guessed, aligned = found.values()
+    assert start.alignment < guessed.alignment < aligned.alignment
+    assert aligned.alignment > 2 * start.alignment
+    assert aligned.accuracy > start.accuracy
+    classical = kernel_alignment.classical_accuracy(digits(4, 9, kernel_alignment.FEATURES))
+    assert aligned.accuracy > classical - 0.05
+
+
+def test_alignment_is_the_cosine_with_the_labels() -> None:
+    labels = np.array([1.0, -1, -1, 1])
+    assert float(kernel_alignment.alignment(np.outer(labels, labels), labels)) == pytest.approx(1)
+    assert abs(float(kernel_alignment.alignment(np.ones((4, 4)) + np.eye(4), labels))) < 1
 
 
 def test_ensemble_trains_every_start() -> None:

@@ -121,11 +121,10 @@ def test_what_cannot_be_exported_says_so() -> None:
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("batch",))
     with pytest.raises(jaxqnn.JaxQNNError, match="without mesh="):
         jaxqnn.export(jaxqnn.expectation(ansatz, mesh=mesh))
-    with pytest.warns(UserWarning, match="JAX is not used"):
-        shots = jaxqnn.EstimatorQNN(
-            circuit=ansatz,
-            weight_params=ansatz.parameters,
-            estimator=StatevectorEstimator(default_precision=0.1, seed=1),
-        )
+    shots = jaxqnn.EstimatorQNN(
+        circuit=ansatz,
+        weight_params=ansatz.parameters,
+        estimator=StatevectorEstimator(default_precision=0.1, seed=1),
+    )
     with pytest.raises(jaxqnn.JaxQNNError, match="not exact"):
         jaxqnn.export(shots)

@@ -38,6 +38,7 @@ ORDER = (
     "evaluator",
     "primitives",
     "gradients",
+    "kernels",
     "networks",
     "export",
     "torch",

@@ -230,8 +230,7 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], told: str) -> No
 
 
 def test_a_network_with_shots_is_refused() -> None:
-    with pytest.warns(UserWarning, match="JAX is not used"):
-        qnn = jaxqnn.SamplerQNN(**NETWORK, sampler=StatevectorSampler(seed=1))
+    qnn = jaxqnn.SamplerQNN(**NETWORK, sampler=StatevectorSampler(seed=1))
     with pytest.raises(jaxqnn.JaxQNNError, match="StatevectorSampler is not known to be exact"):
         jaxqnn.verify(qnn)
 

@@ -49,13 +49,19 @@ def breast_cancer(num_features: int = 2, seed: int = 0) -> Data:
     )
 
 
-def digits(first: int = 3, second: int = 8, seed: int = 0) -> Data:
-    """Two of the ten handwritten digits, 8 x 8 pixels from 0 to 1."""
+def digits(
+    first: int = 3, second: int = 8, num_components: int | None = None, seed: int = 0
+) -> Data:
+    """Two of the ten handwritten digits: 8 x 8 pixels from 0 to 1, or principal components."""
     data = load_digits()
     chosen = np.isin(data.target, (first, second))
     labels = np.where(data.target[chosen] == first, -1.0, 1.0)
     points = data.data[chosen]
-    return _split(points, labels, MinMaxScaler(), 1.0, seed, (str(first), str(second)))
+    names = (str(first), str(second))
+    if num_components is None:
+        return _split(points, labels, MinMaxScaler(), 1.0, seed, names)
+    components = PCA(num_components, whiten=True, random_state=seed)
+    return _split(points, labels, components, 0.6, seed, names)
 
 
 def diabetes(seed: int = 0) -> Data:

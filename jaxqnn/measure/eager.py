@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxqnn.engine.measurement import Measurement
-from jaxqnn.measure.outcomes import Diagonal, Distribution, PauliSums
+from jaxqnn.measure.outcomes import Amplitudes, Diagonal, Distribution, PauliSums
 
 Floats = NDArray[np.floating[Any]]
 
@@ -40,7 +40,7 @@ def knows(measurement: Measurement, num_qubits: int) -> bool:
     """Whether a measurement is one of those here."""
     if isinstance(measurement, PauliSums):
         return measurement.shift.size << num_qubits <= _MOST_ENTRIES
-    return isinstance(measurement, Diagonal | Distribution)
+    return isinstance(measurement, Amplitudes | Diagonal | Distribution)
 
 
 def outcomes_of(measurement: Measurement, num_qubits: int) -> Outcomes:
@@ -49,6 +49,8 @@ def outcomes_of(measurement: Measurement, num_qubits: int) -> Outcomes:
         return _Weighted(np.asarray(measurement.weights, float))
     if isinstance(measurement, Distribution):
         return _Single(np.asarray(measurement.label), 1 << num_qubits)
+    if isinstance(measurement, Amplitudes):
+        return _Amplitudes(np.asarray(measurement.label), 1 << num_qubits)
     assert isinstance(measurement, PauliSums)
     return _Strings(measurement, 1 << num_qubits)
 
@@ -130,6 +132,43 @@ class _Single(_OfProbabilities):
         found = np.zeros((cotangent.shape[0], self._size), cotangent.dtype)
         found[:, self._label] = cotangent[:, self._output]
         return found
+
+
+class _Amplitudes:
+    """See ``Amplitudes``."""
+
+    def __init__(self, label: NDArray[np.integer], size: int) -> None:
+        self._size, self._count = size, label.size
+        self._output = np.flatnonzero(label >= 0)
+        self._label = label[self._output]
+
+    def outputs(self, state: Floats) -> Floats:
+        """See ``Outcomes``."""
+        return self._read(state)
+
+    def bras(self, state: Floats) -> Floats:
+        """See ``Outcomes``."""
+        found = np.zeros((2 * self._count, *state.shape), state.dtype)
+        for part in range(2):
+            found[part * self._count + self._output, :, part, self._label] = 1
+        return found
+
+    def pull(self, state: Floats, cotangent: Floats) -> Floats:
+        """See ``Outcomes``."""
+        found = np.zeros((1, *state.shape), state.dtype)
+        apart = cotangent.reshape(-1, 2, self._count)
+        found[0][..., self._label] = apart[..., self._output]
+        return found
+
+    def push(self, state: Floats, tangents: Floats) -> Floats:
+        """See ``Outcomes``."""
+        return np.moveaxis(self._read(tangents), 0, 2)
+
+    def _read(self, states: Floats) -> Floats:
+        """(..., 2, 2^n) -> (..., m)."""
+        found = np.zeros((*states.shape[:-1], self._count), states.dtype)
+        found[..., self._output] = np.take(states, self._label, axis=-1)
+        return found.reshape(*states.shape[:-2], 2 * self._count)
 
 
 class _Strings:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -11,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
+from qiskit import QiskitError
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit_machine_learning.neural_networks import NeuralNetwork
 
@@ -19,9 +22,14 @@ from jaxqnn.backends import Precision
 from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.evaluator import Evaluator
 from jaxqnn.functions import Function
+from jaxqnn.gradients.shifts import ShiftRule
 from jaxqnn.measure.specification import Specification
 from jaxqnn.networks.arguments import check_count, check_last_axis
 from jaxqnn.networks.resources import Resources, estimate
+from jaxqnn.networks.simulable import evolves_at_random
+
+# Numbers in the table of shifted points at once.
+_SHIFTED_NUMBERS = 1 << 22
 
 Pullback = Callable[[ArrayLike], tuple[NDArray[Any] | None, NDArray[Any] | None]]
 
@@ -30,11 +38,13 @@ class JaxNetwork(NeuralNetwork):
     """The JAX side of a QML network.
 
     A subclass derives from this first and from QML's network second. It says what is measured
-    (``_specification``), and which primitive and gradient count as exact.
+    (``_specification``), which primitive and gradient count as exact, and which as ideal: exact
+    but for noise or shots that are drawn as the primitive would draw them.
     """
 
     _input_params: list[Parameter]
     _weight_params: list[Parameter]
+    _circuit: QuantumCircuit
     _org_circuit: QuantumCircuit
     _precision: Precision
     _device: jax.Device | None
@@ -47,7 +57,7 @@ class JaxNetwork(NeuralNetwork):
         self._evaluator_cache = None
         if self._primitive_is_exact():
             self._evaluator  # noqa: B018 - so that a circuit that cannot be lowered fails here
-        if not (self._primitive_is_exact() and self._gradient_is_exact()):
+        if not self.runs_on_jax:
             self._warn_not_jax()
 
     def _specification(self) -> Specification:
@@ -59,8 +69,25 @@ class JaxNetwork(NeuralNetwork):
     def _gradient_is_exact(self) -> bool:
         raise NotImplementedError
 
+    def _primitive_is_ideal(self) -> bool:
+        raise NotImplementedError
+
+    def _gradient_is_ideal(self) -> bool:
+        raise NotImplementedError
+
     def _warn_not_jax(self) -> None:
         raise NotImplementedError
+
+    @cached_property
+    def _is_one_state(self) -> bool:
+        """Whether the circuit prepares one state, and jaxqnn can compute it."""
+        if evolves_at_random(self._org_circuit):
+            return False
+        try:
+            self._evaluator  # noqa: B018
+        except JaxQNNError:
+            return False
+        return True
 
     @property
     def _evaluator(self) -> Evaluator:
@@ -77,9 +104,15 @@ class JaxNetwork(NeuralNetwork):
         return self._evaluator_cache
 
     @property
-    def runs_on_jax(self) -> bool:
-        """Whether forward and backward are exact, and so computed by jaxqnn itself."""
+    def is_exact(self) -> bool:
+        """Whether forward and backward are exact, without noise and shots."""
         return self._primitive_is_exact() and self._gradient_is_exact()
+
+    @property
+    def runs_on_jax(self) -> bool:
+        """Whether forward and backward are computed by jaxqnn, exactly or from exact values."""
+        primitive = self._primitive_is_exact() or self._primitive_is_ideal()
+        return primitive and (self._gradient_is_exact() or self._gradient_is_ideal())
 
     @property
     def function(self) -> Function:
@@ -171,7 +204,7 @@ class JaxNetwork(NeuralNetwork):
         return output, pullback
 
     def _require_exact(self, method: str) -> None:
-        if not (self._primitive_is_exact() and self._gradient_is_exact()):
+        if not self.is_exact:
             raise InvalidArgumentError(
                 f"{method} needs an exact network, but this one was given an estimator, a sampler "
                 "or a gradient that is not exact. Leave those out, or use forward and backward, "
@@ -202,9 +235,7 @@ class JaxNetwork(NeuralNetwork):
     ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
         """QML's gradients: (S, *output_shape, parameters), None for what it leaves out."""
         x, w = self._arrays(input_data, weights)
-        if not x.shape[0] * (x.shape[1] + w.size):
-            return None, None
-        if not self._input_gradients and not self._num_weights:
+        if not self._has_gradients(x, w):
             return None, None
         by_inputs, by_weights = self._evaluator.jacobian(x, w, wrt_inputs=self._input_gradients)
         shape = (x.shape[0], *self.output_shape)
@@ -216,6 +247,54 @@ class JaxNetwork(NeuralNetwork):
             if by_weights is None
             else by_weights.astype(float).reshape(*shape, self._num_weights),
         )
+
+    def _has_gradients(self, x: NDArray[Any], w: NDArray[Any]) -> bool:
+        """Whether QML's backward asks for any derivative."""
+        parameters = x.shape[0] * (x.shape[1] + w.size) > 0
+        return parameters and (self._input_gradients or self._num_weights > 0)
+
+    @cached_property
+    def _shift_rule(self) -> ShiftRule | None:
+        """QML's rule for the circuit, None where QML has none and says so."""
+        try:
+            return ShiftRule(self._circuit)
+        except (QiskitError, TypeError):
+            return None
+
+    def _shifted_backward(
+        self,
+        rule: ShiftRule,
+        input_data: NDArray[Any] | None,
+        weights: NDArray[Any] | None,
+        differences: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+        """The same by the parameter-shift rule.
+
+        Args:
+            rule: Of ``self._circuit``.
+            input_data: See ``forward``.
+            weights: See ``forward``.
+            differences: From points (S, 2, angles, all angles), shifted up and down, to half of
+                the outputs' differences, (S, angles, outputs). It is called once for each piece
+                of the samples, in order.
+        """
+        x, w = self._arrays(input_data, weights)
+        if not self._has_gradients(x, w):
+            return None, None
+        points = np.concatenate([x, np.broadcast_to(w, (x.shape[0], w.size))], axis=1)
+        skipped = 0 if self._input_gradients else self._num_inputs
+        parameters = list(self._circuit.parameters)[skipped:]
+        chosen = rule.angles_of(parameters)
+        found = np.zeros((len(points), math.prod(self.output_shape), len(parameters)))
+        if chosen:
+            piece = max(1, _SHIFTED_NUMBERS // (2 * len(chosen) * len(rule.parameters)))
+            for start in range(0, len(points), piece):
+                some = points[start : start + piece]
+                slopes = differences(rule.shifted(some, chosen))
+                found[start : start + piece] = rule.chain(slopes, some, chosen, parameters)
+        found = found.reshape(len(points), *self.output_shape, len(parameters))
+        inputs = self._num_inputs - skipped
+        return found[..., :inputs] if self._input_gradients else None, found[..., inputs:]
 
     def _validate_backward_output(
         self, input_grad: Any, weight_grad: Any, original_shape: tuple[int, ...]
@@ -265,8 +344,9 @@ def _nothing_beside(values: jax.typing.ArrayLike | None) -> NDArray[Any]:
 def warn_not_jax(name: str, what: object, instead: str) -> None:
     """The one warning a network gives that will not run on JAX."""
     warnings.warn(
-        f"{name} was given {type(what).__name__}, which is not known to be exact. It is honoured "
-        f"as in qiskit-machine-learning, so JAX is not used for it. {instead}",
+        f"{name} was given {type(what).__name__}, which is not known to be exact or an ideal "
+        f"simulator of this circuit. It is honoured as in qiskit-machine-learning, so JAX is not "
+        f"used for it. {instead}",
         UserWarning,
         stacklevel=5,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
+from functools import cached_property
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
@@ -18,12 +20,17 @@ from qiskit_machine_learning.gradients import BaseEstimatorGradient
 from qiskit_machine_learning.neural_networks import EstimatorQNN as QMLEstimatorQNN
 
 from jaxqnn.backends import Precision
+from jaxqnn.evaluator import Evaluator
+from jaxqnn.gradients.shifts import ShiftRule
 from jaxqnn.measure.observables import Observables, as_sums
 from jaxqnn.measure.specification import Expectation
 from jaxqnn.networks.arguments import check_network, check_place, given_observables
 from jaxqnn.networks.base import JaxNetwork, warn_not_jax
-from jaxqnn.networks.exact import is_exact_estimator_gradient
+from jaxqnn.networks.exact import gradient_noise, is_exact_estimator_gradient
+from jaxqnn.networks.simulable import draws_while_evolving
 from jaxqnn.primitives import is_exact_estimator
+from jaxqnn.primitives.draws import normal_noise
+from jaxqnn.primitives.ideal import Noise, noise_of
 
 
 class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
@@ -37,15 +44,17 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
     Args:
         circuit: Unitary instructions; measurements at the end are passed over. Of measurements on
             the way, resets and branches, outputs are the mean over all branches.
-        estimator: None or an exact one runs on JAX. Any other is honoured as in QML, with one
-            warning.
+        estimator: None or an exact one runs on JAX. An ideal simulator (`StatevectorEstimator`,
+            `QMLEstimator`, `JaxEstimator`) does too: its noise is drawn onto exact values, with a
+            seed the very numbers. Any other is honoured as in QML, with one warning.
         observables: One or several SparsePauliOp, SparseObservable, Pauli or Operator; None is Z
             on every qubit. For a transpiled circuit they may be laid out already or not.
         input_params: Parameters that stand for the data.
         weight_params: Parameters that are trained.
-        gradient: None, or an exact one, runs on JAX. Any other is honoured as in QML.
+        gradient: None, or an exact one, or the parameter-shift rule on an ideal simulator, runs on
+            JAX. Any other is honoured as in QML.
         input_gradients: Whether ``backward`` differentiates by the inputs as well.
-        default_precision: Passed on to an estimator that is not exact.
+        default_precision: What ``forward`` asks of an estimator that is not exact.
         pass_manager: Transpiles the circuit first.
         precision: "double" computes in float64 whatever JAX's x64 setting, "single" in float32.
             Results are float64 arrays, as QML's.
@@ -138,8 +147,22 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
     def _gradient_is_exact(self) -> bool:
         return is_exact_estimator_gradient(self.gradient)
 
+    def _primitive_is_ideal(self) -> bool:
+        noise = noise_of(self.estimator)
+        return noise is not None and self._can_draw(noise)
+
+    def _gradient_is_ideal(self) -> bool:
+        noise = gradient_noise(self.gradient)
+        return noise is not None and self._can_draw(noise)
+
+    def _can_draw(self, noise: Noise) -> bool:
+        # A reset takes random numbers of its own, so only without a seed are ours as good.
+        seeded = noise.seed is not None and draws_while_evolving(self._org_circuit)
+        return self._is_one_state and not seeded
+
     def _warn_not_jax(self) -> None:
-        culprit = self.gradient if self._primitive_is_exact() else self.estimator
+        honoured = not (self._primitive_is_exact() or self._primitive_is_ideal())
+        culprit = self.estimator if honoured else self.gradient
         warn_not_jax(
             type(self).__name__, culprit, "Leave estimator and gradient out to run on JAX."
         )
@@ -149,11 +172,65 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
     ) -> NDArray[Any] | None:
         if self._primitive_is_exact():
             return self._jax_forward(input_data, weights)
+        if self._primitive_is_ideal():
+            return self._noisy_forward(input_data, weights)
         return super()._forward(input_data, weights)
 
     def _backward(
         self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
     ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-        if self._primitive_is_exact() and self._gradient_is_exact():
-            return self._jax_backward(input_data, weights)
+        if self._primitive_is_exact() or self._primitive_is_ideal():
+            if self._gradient_is_exact():
+                return self._jax_backward(input_data, weights)
+            if self._gradient_is_ideal() and self._shift_rule is not None:
+                return self._noisy_backward(self._shift_rule, input_data, weights)
         return super()._backward(input_data, weights)
+
+    def _noisy_forward(
+        self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
+    ) -> NDArray[np.float64]:
+        noise = noise_of(self.estimator)
+        assert noise is not None
+        asked = self._default_precision
+        precision = noise.precision if asked is None else asked
+        values = self._jax_forward(input_data, weights)
+        # One PUB for each observable, which holds all samples.
+        added = normal_noise(values.T.shape, precision, noise.seed, pub_axes=1)
+        return values + added.T
+
+    def _noisy_backward(
+        self, rule: ShiftRule, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
+    ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+        noise = gradient_noise(self.gradient)
+        assert noise is not None
+        samples = 1 if input_data is None else len(input_data)
+        drawn: Iterator[NDArray[np.float64]] | None = None
+
+        def differences(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            nonlocal drawn
+            if drawn is None:
+                # One PUB for each observable, sample and shifted point, in this order.
+                shape = (self.output_shape[0], samples, *points.shape[1:3])
+                added = normal_noise(shape, *noise, pub_axes=4)
+                drawn = iter(np.moveaxis(added, 0, -1))
+            values = self._shifted_evaluator.value(
+                points.reshape(-1, points.shape[-1]), np.zeros(0)
+            )
+            values = values.astype(float).reshape(*points.shape[:-1], -1)
+            values = values + np.stack([next(drawn) for _ in range(len(points))])
+            return (values[:, 0] - values[:, 1]) / 2
+
+        return self._shifted_backward(rule, input_data, weights, differences)
+
+    @cached_property
+    def _shifted_evaluator(self) -> Evaluator:
+        """The observables on the circuit in which every angle is a parameter."""
+        assert self._shift_rule is not None
+        return Evaluator(
+            self._shift_rule.circuit,
+            self._specification(),
+            self._shift_rule.parameters,
+            precision=self._precision,
+            device=self._device,
+            mesh=self._mesh,
+        )

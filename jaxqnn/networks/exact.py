@@ -1,4 +1,8 @@
-"""Which of QML's gradients compute the exact derivative, so that JAX may do it instead."""
+"""Which of QML's gradients JAX may compute instead.
+
+That are those of the exact derivative, and the parameter-shift rule on an ideal simulator with
+noise or shots.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from qiskit_machine_learning.gradients import (
 
 from jaxqnn.gradients import JaxEstimatorGradient, JaxSamplerGradient
 from jaxqnn.primitives import is_exact_estimator, is_exact_sampler
+from jaxqnn.primitives.ideal import Noise, Shots, noise_of, shots_of
 
 _ESTIMATOR_GRADIENTS = (JaxEstimatorGradient, ParamShiftEstimatorGradient, LinCombEstimatorGradient)
 _SAMPLER_GRADIENTS = (JaxSamplerGradient, ParamShiftSamplerGradient, LinCombSamplerGradient)
@@ -25,8 +30,11 @@ def is_exact_estimator_gradient(gradient: Any) -> bool:
         return True
     if type(gradient) not in _ESTIMATOR_GRADIENTS:
         return False
-    real = getattr(gradient, "derivative_type", DerivativeType.REAL) == DerivativeType.REAL
-    return real and is_exact_estimator(gradient._estimator)
+    if not _is_real(gradient):
+        return False
+    # Gradients ask for no precision, so that an estimator's own is what counts.
+    noise = noise_of(gradient._estimator)
+    return is_exact_estimator(gradient._estimator) or (noise is not None and noise.precision == 0)
 
 
 def is_exact_sampler_gradient(gradient: Any) -> bool:
@@ -34,3 +42,22 @@ def is_exact_sampler_gradient(gradient: Any) -> bool:
     return gradient is None or (
         type(gradient) in _SAMPLER_GRADIENTS and is_exact_sampler(gradient._sampler)
     )
+
+
+def gradient_noise(gradient: Any) -> Noise | None:
+    """The noise of a parameter-shift gradient on an ideal estimator; None for any other."""
+    if type(gradient) not in (JaxEstimatorGradient, ParamShiftEstimatorGradient):
+        return None
+    return noise_of(gradient._estimator) if _is_real(gradient) else None
+
+
+def gradient_shots(gradient: Any) -> Shots | None:
+    """The shots of a parameter-shift gradient on an ideal sampler; None for any other."""
+    if type(gradient) not in (JaxSamplerGradient, ParamShiftSamplerGradient):
+        return None
+    return shots_of(gradient._sampler)
+
+
+def _is_real(gradient: Any) -> bool:
+    kind = getattr(gradient, "derivative_type", DerivativeType.REAL)
+    return bool(kind == DerivativeType.REAL)

@@ -18,7 +18,8 @@ Function = Callable[[jax.Array, jax.Array], jax.Array]
 def mesh_function(data: Data, mesh: Mesh) -> Function:
     """The function (inputs (E, B, P), weights (E, W)) -> outputs (E, B, ...).
 
-    The samples and the amplitudes are on the mesh. Reverse mode is the adjoint on the same devices; the final state stays on them in between.
+    The samples and the amplitudes are on the mesh. Reverse mode is the adjoint on the same devices;
+    the final state stays on them in between.
     """
 
     @jax.custom_vjp

@@ -1,0 +1,231 @@
+"""What is no ideal simulator is honoured, what is wrong refused; models, pickles and options."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ideal_pairs import ESTIMATORS, SAMPLERS, X, run
+from network_pairs import ANSATZ, FEATURE_MAP, NETWORK, WEIGHTS, pair, parity
+from qiskit import ClassicalRegister
+from qiskit.circuit import QuantumCircuit
+from qiskit.primitives import StatevectorEstimator, StatevectorSampler
+from qiskit_machine_learning import QiskitMachineLearningError
+from qiskit_machine_learning import neural_networks as qml
+from qiskit_machine_learning.circuit.library import raw_feature_vector
+from qiskit_machine_learning.connectors import TorchConnector as QMLTorchConnector
+from qiskit_machine_learning.gradients import (
+    LinCombEstimatorGradient,
+    SPSAEstimatorGradient,
+)
+from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
+
+import jaxqnn
+
+
+class MySampler(StatevectorSampler):
+    """Someone's own, which may do anything."""
+
+
+class MyEstimator(StatevectorEstimator):
+    """Someone's own, which may do anything."""
+
+
+def with_reset(*, at_start: bool = False) -> dict[str, Any]:
+    circuit = QuantumCircuit(2)
+    if not at_start:
+        circuit.h(0)
+        circuit.cx(0, 1)
+    circuit.reset(0)
+    circuit.compose(FEATURE_MAP.compose(ANSATZ), inplace=True)
+    return NETWORK | {"circuit": circuit}
+
+
+HONOURED: dict[str, Any] = {
+    "own sampler": ("SamplerQNN", NETWORK, lambda: {"sampler": MySampler(seed=2)}),
+    "own estimator": ("EstimatorQNN", NETWORK, lambda: {"estimator": MyEstimator(seed=2)}),
+    "a reset that draws": (
+        "EstimatorQNN",
+        with_reset(),
+        lambda: {"estimator": StatevectorEstimator(seed=2)},
+    ),
+    "a reset that shifts the draws": (
+        "EstimatorQNN",
+        with_reset(at_start=True),
+        lambda: {"estimator": StatevectorEstimator(seed=2)},
+    ),
+    "another rule": (
+        "EstimatorQNN",
+        NETWORK,
+        lambda: {
+            "gradient": LinCombEstimatorGradient(
+                StatevectorEstimator(default_precision=0.1, seed=2)
+            )
+        },
+    ),
+    "random directions": (
+        "EstimatorQNN",
+        NETWORK,
+        lambda: {"gradient": SPSAEstimatorGradient(StatevectorEstimator(seed=2), 0.1, seed=3)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HONOURED)
+def test_what_is_not_known_is_honoured_with_one_warning(case: str) -> None:
+    name, arguments, primitive = HONOURED[case]
+    with pytest.warns(UserWarning, match="JAX is not used") as warned:
+        ours = getattr(jaxqnn, name)(**arguments, **primitive())
+    assert len(warned) == 1
+    assert not ours.runs_on_jax
+    theirs = getattr(qml, name)(**arguments, **primitive())
+    for mine, reference in zip(run(ours), run(theirs), strict=True):
+        if reference is not None:
+            np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+
+
+def test_a_reset_of_zeros_is_no_hindrance_without_a_seed() -> None:
+    arguments = with_reset(at_start=True)
+    noisy = jaxqnn.EstimatorQNN(**arguments, estimator=StatevectorEstimator())
+    assert noisy.runs_on_jax
+    networks = pair("SamplerQNN", arguments | {"sampler": StatevectorSampler(seed=2)})
+    assert networks[0].runs_on_jax
+    for mine, reference in zip(*(run(network) for network in networks), strict=True):
+        if reference is not None:
+            np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+
+
+def test_a_circuit_the_sampler_refuses_is_refused() -> None:
+    circuit = NETWORK["circuit"].copy()
+    circuit.measure_all()
+    circuit.h(0)
+    arguments: dict[str, Any] = NETWORK | {"circuit": circuit, "sampler": StatevectorSampler()}
+    with pytest.warns(UserWarning, match="ideal simulator of this circuit"):
+        ours = jaxqnn.SamplerQNN(**arguments)
+    for network in (ours, qml.SamplerQNN(**arguments)):
+        with pytest.raises(QiskitMachineLearningError, match="mid-circuit measurements"):
+            network.forward(X, WEIGHTS)
+
+
+def test_what_has_no_rule_of_shifts_is_refused() -> None:
+    circuit = raw_feature_vector(2)
+    arguments: dict[str, Any] = {"circuit": circuit, "input_params": circuit.parameters}
+    arguments |= {"sampler": StatevectorSampler(seed=1), "input_gradients": True}
+    ours, theirs = pair("SamplerQNN", arguments)
+    np.testing.assert_allclose(ours.forward(X, None), theirs.forward(X, None), atol=1e-9)
+    for network in (ours, theirs):
+        with pytest.raises(QiskitMachineLearningError, match="job failed"):
+            network.backward(X, None)
+
+
+def test_unmeasured_registers_and_idle_qubits() -> None:
+    """A qubit that nothing acts on is zero, and a register that nothing is measured into too."""
+    circuit = QuantumCircuit(4)
+    circuit.compose(NETWORK["circuit"], [3, 1], inplace=True)
+    circuit.add_register(ClassicalRegister(2, "before"), ClassicalRegister(3, "meas"))
+    circuit.measure([0, 3, 1], [2, 3, 4])
+    arguments: dict[str, Any] = NETWORK | {
+        "circuit": circuit,
+        "sampler": StatevectorSampler(default_shots=100, seed=1),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # exact outcomes are read from all registers
+        ours, theirs = pair("SamplerQNN", arguments)
+    for mine, reference in zip(run(ours), run(theirs), strict=True):
+        if reference is not None:
+            np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["EstimatorQNN", "SamplerQNN"])
+def test_pytorch_trains_a_network_with_shots_as_qml_does(name: str) -> None:
+    chosen = ESTIMATORS["with precision"] if name == "EstimatorQNN" else SAMPLERS["reference"]
+    found = []
+    for library, connector in ((jaxqnn, jaxqnn.TorchConnector), (qml, QMLTorchConnector)):
+        seed = np.random.default_rng(3)
+        network = getattr(library, name)(**NETWORK, **chosen(seed), input_gradients=True)
+        layer = connector(network, WEIGHTS.astype(np.float32))
+        data = torch.tensor(X, dtype=torch.float32, requires_grad=True)
+        (layer(data) ** 2).sum().backward()
+        gradients: list[Any] = [data.grad, layer.weight.grad]
+        found.append([gradient.numpy() for gradient in gradients])
+    for mine, reference in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, reference, atol=1e-5)  # of single precision
+
+
+def test_options_are_a_record_that_neither_library_reads() -> None:
+    for name, key in (("SamplerQNN", "sampler"), ("EstimatorQNN", "estimator")):
+        made = []
+        for _ in range(2):
+            primitive: Any = (
+                QMLSampler(shots=60, seed=1)
+                if key == "sampler"
+                else QMLEstimator(default_precision=0.1, seed=1)
+            )
+            primitive.options.update(default_shots=5, shots=5, default_precision=0.5, seed=9)
+            made.append(primitive)
+        ours = getattr(jaxqnn, name)(**NETWORK, **{key: made[0]})
+        theirs = getattr(qml, name)(**NETWORK, **{key: made[1]})
+        np.testing.assert_allclose(
+            ours.forward(X, WEIGHTS), theirs.forward(X, WEIGHTS), rtol=0, atol=1e-9
+        )
+
+
+BAD: dict[str, Any] = {
+    "no shots": ("SamplerQNN", lambda: {"sampler": StatevectorSampler(default_shots=0)}),
+    "no shots of QML's": ("SamplerQNN", lambda: {"sampler": QMLSampler(shots=0)}),
+    "no shots of ours": ("SamplerQNN", lambda: {"sampler": jaxqnn.JaxSampler(shots=0)}),
+    "negative precision": (
+        "EstimatorQNN",
+        lambda: {"estimator": StatevectorEstimator(), "default_precision": -0.1},
+    ),
+    "a word for a seed": ("SamplerQNN", lambda: {"sampler": StatevectorSampler(seed="seven")}),
+    "a word for a seed of noise": (
+        "EstimatorQNN",
+        lambda: {"estimator": StatevectorEstimator(seed="seven")},
+    ),
+    "infinite inputs": ("SamplerQNN", lambda: {"sampler": StatevectorSampler(seed=1)}),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_arguments_are_refused_where_qml_refuses_them(case: str) -> None:
+    name, primitive = BAD[case]
+    inputs = np.full((1, 2), np.nan) if case == "infinite inputs" else X
+    with pytest.raises(Exception):  # noqa: B017, PT011 - QML raises many kinds
+        getattr(qml, name)(**NETWORK, **primitive()).forward(inputs, WEIGHTS)
+    qnn = getattr(jaxqnn, name)(**NETWORK, **primitive())
+    words = "shots|precision|seed|not numbers"
+    with pytest.raises(jaxqnn.JaxQNNError, match=words) as raised:
+        qnn.forward(inputs, WEIGHTS)
+    assert isinstance(raised.value, ValueError)
+
+
+def test_a_gradients_negative_precision_is_refused() -> None:
+    estimator = StatevectorEstimator(default_precision=-0.1)
+    qnn = jaxqnn.EstimatorQNN(**NETWORK, estimator=estimator)
+    assert qnn.forward(X, WEIGHTS).shape == (2, 1)  # the network's own precision counts
+    with pytest.raises(jaxqnn.JaxQNNError, match="not negative"):
+        qnn.backward(X, WEIGHTS)
+
+
+def test_a_network_with_shots_is_pickled_with_its_seed() -> None:
+    ours, theirs = pair("SamplerQNN", NETWORK | {"sampler": StatevectorSampler(seed=4)})
+    expected = run(theirs)
+    run(ours)
+    for mine, reference in zip(run(pickle.loads(pickle.dumps(ours))), expected, strict=True):
+        if reference is not None:
+            np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+
+
+def test_interpret_can_be_changed() -> None:
+    networks = pair("SamplerQNN", NETWORK | {"sampler": StatevectorSampler(seed=4)})
+    for network in networks:
+        network.forward(X, WEIGHTS)
+        network.set_interpret(parity, 2)
+    for mine, reference in zip(*(run(network) for network in networks), strict=True):
+        if reference is not None:
+            np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
