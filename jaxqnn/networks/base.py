@@ -85,7 +85,7 @@ class JaxNetwork(NeuralNetwork):
             return False
         try:
             self._evaluator  # noqa: B018
-        except JaxQNNError:
+        except InvalidArgumentError:
             return False
         return True
 

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxqnn.sweep.arrays import ProgramArrays
+from jaxqnn.sweep.cpu.job import CURVE, EVOLVE, PULL, PUSH
+from jaxqnn.sweep.cpu.request import Sizes, room_numbers, template
 
 _TARGET = "jaxqnn_sweep"
 
@@ -61,8 +63,6 @@ def _is_registered() -> bool:
 
 def evolve(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
     """See ``primitive``."""
-    from jaxqnn.sweep.cpu.job import EVOLVE
-
     shape = (*x.shape[:2], 2, 1 << program.num_qubits)
     return _call(EVOLVE, program, x, [x, w], [shape])[0]
 
@@ -71,8 +71,6 @@ def push(
     program: ProgramArrays, x: jax.Array, w: jax.Array, psi: jax.Array, dx: jax.Array, dw: jax.Array
 ) -> jax.Array:
     """See ``primitive``."""
-    from jaxqnn.sweep.cpu.job import PUSH
-
     count, classes = dw.shape[1:3]
     shape = (x.shape[0], count, x.shape[1], 2, 1 << program.num_qubits)
     sizes = {"directions": count, "classes": classes}
@@ -89,8 +87,6 @@ def pull(
     classes: int,
 ) -> list[jax.Array]:
     """See ``primitive``."""
-    from jaxqnn.sweep.cpu.job import PULL
-
     count = bra.shape[1]
     found = _call(PULL, program, x, [x, w, bra, psi], _columns(x, w, count), directions=count)
     return _summed(found, classes)
@@ -106,8 +102,6 @@ def curve(
     dw: jax.Array,
 ) -> list[jax.Array]:
     """See ``primitive``."""
-    from jaxqnn.sweep.cpu.job import CURVE
-
     count, classes = dw.shape[1:3]
     sizes = {"directions": count, "classes": classes, "bras": bra.shape[1]}
     found = _call(CURVE, program, x, [x, w, bra, dx, dw], _columns(x, w, count), **sizes)
@@ -135,8 +129,6 @@ def _call(
     shapes: list[tuple[int, ...]],
     **sizes: int,
 ) -> list[jax.Array]:
-    from jaxqnn.sweep.cpu.request import Sizes, room_numbers, template
-
     single = x.dtype == jnp.float32
     words = program.words
     job = template(

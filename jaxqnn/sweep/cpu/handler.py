@@ -33,9 +33,9 @@ from jaxqnn.sweep.cpu.job import (
     WORKERS,
     W,
     X,
-    work,
 )
 from jaxqnn.sweep.cpu.pointers import call, fetch_add, free, malloc, symbol, words
+from jaxqnn.sweep.cpu.work import work
 
 # Where fields are in the structures of c_api.h, in bytes.
 FRAME = {

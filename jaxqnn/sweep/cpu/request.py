@@ -51,7 +51,10 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
     groups = items if by_label else -(-items // LANES)
     together = min(words.TOGETHER, sizes.directions)
     shape = (inputs, weights, layers * rotated, shared, sample, given, head[11])
-    room = sum(words.room_sizes.py_func(operation, together, by_label, n, shape))
+    # Importing what Numba compiles takes a while.
+    from jaxqnn.sweep.cpu.room import room_sizes
+
+    room = sum(room_sizes.py_func(operation, together, by_label, n, shape))
     found = np.zeros(words.SIZE, np.int64)
     found[words.OPERATION], found[words.IS_SINGLE] = operation, sizes.single
     found[words.BY_LABEL], found[words.GROUPS] = by_label, groups
@@ -71,7 +74,6 @@ def room_numbers(job: Array) -> int:
 
 @cache
 def _runner() -> Any:
-    # Importing what Numba compiles takes a while.
     from jaxqnn.sweep.cpu.handler import addresses
 
     return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(addresses()[1])

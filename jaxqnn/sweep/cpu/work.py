@@ -1,0 +1,318 @@
+"""What a thread does of a job: group after group of lanes, until none is left."""
+
+from __future__ import annotations
+
+from jaxqnn.sweep.cpu import sweeps
+from jaxqnn.sweep.cpu.angles import (
+    Columns,
+    Cotangents,
+    cotangents_at,
+    project,
+    project_slope,
+    pull,
+    set_sample,
+    set_shared,
+    set_slopes,
+    slopes_at,
+)
+from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.job import (
+    ALONG_W,
+    ALONG_X,
+    BATCH,
+    BRA,
+    BRAS,
+    BY_LABEL,
+    CLASSES,
+    CURVE,
+    DIRECTIONS,
+    DONE,
+    EVOLVE,
+    GROUP,
+    GROUPS,
+    IS_SINGLE,
+    MEMBERS,
+    OPERATION,
+    OUT,
+    OUT_W,
+    OUT_X,
+    PROGRAM,
+    PUSH,
+    STATE,
+    THREADS,
+    TOGETHER,
+    W,
+    X,
+)
+from jaxqnn.sweep.cpu.layers import clear, size_of_state
+from jaxqnn.sweep.cpu.layout import LANES, ROW
+from jaxqnn.sweep.cpu.pointers import Pointer, fetch_add, numbers, singles, words
+from jaxqnn.sweep.cpu.room import Room, cut
+from jaxqnn.sweep.cpu.simd import gather_rows, load, scatter_rows, store
+from jaxqnn.sweep.cpu.steps import Steps, read
+from jaxqnn.sweep.cpu.sweeps import state_at
+
+
+@inlined
+def _place(job: Pointer, group: int, items: Pointer) -> int:
+    """Which samples (e B + b) the lanes of a group are, the last one repeated; how many."""
+    members, batch = job[MEMBERS], job[BATCH]
+    if job[BY_LABEL]:
+        for lane in range(LANES):
+            items[lane] = group
+        return 1
+    first, last = group * LANES, members * batch
+    for lane in range(LANES):
+        items[lane] = min(first + lane, last - 1)
+    return min(LANES, last - first)
+
+
+@inlined
+def _number(job: Pointer, address: int, i: int) -> float:
+    if job[IS_SINGLE]:
+        return float(singles(address)[i])
+    return numbers(address)[i]
+
+
+@inlined
+def _put(job: Pointer, address: int, i: int, value: float) -> None:
+    if job[IS_SINGLE]:
+        singles(address)[i] = value
+    else:
+        numbers(address)[i] = value
+
+
+@compiled
+def _fetch(job: Pointer, steps: Steps, address: int, at: Pointer, state: Pointer) -> None:
+    """Reads a state of each lane that begins at ``at``; its imaginary part comes 2^n later."""
+    rows = 1 << steps.row_bits
+    for part in range(2):
+        offset = part << steps.num_qubits
+        if rows < LANES:
+            for lane in range(LANES):
+                for row in range(rows):
+                    place = row * ROW + part * LANES + lane
+                    state[place] = _number(job, address, at[lane] + offset + row)
+        elif job[IS_SINGLE]:
+            for row in range(0, rows, LANES):
+                to = row * ROW + part * LANES
+                gather_rows(singles(address), at, offset + row, state, to)
+        else:
+            for row in range(0, rows, LANES):
+                to = row * ROW + part * LANES
+                gather_rows(numbers(address), at, offset + row, state, to)
+
+
+@compiled
+def _deliver(
+    job: Pointer, steps: Steps, state: Pointer, address: int, at: Pointer, count: int
+) -> None:
+    """The inverse of ``_fetch`` for the first lanes, or for all if they are one sample's."""
+    rows = 1 << steps.row_bits
+    if job[BY_LABEL]:
+        count = LANES
+    for part in range(2):
+        offset = part << steps.num_qubits
+        if rows < LANES:
+            for lane in range(count):
+                for row in range(rows):
+                    place = row * ROW + part * LANES + lane
+                    _put(job, address, at[lane] + offset + row, state[place])
+        elif job[IS_SINGLE]:
+            for row in range(0, rows, LANES):
+                place = row * ROW + part * LANES
+                scatter_rows(state, place, singles(address), at, offset + row, count)
+        else:
+            for row in range(0, rows, LANES):
+                place = row * ROW + part * LANES
+                scatter_rows(state, place, numbers(address), at, offset + row, count)
+
+
+@inlined
+def _states_at(job: Pointer, steps: Steps, room: Room, t: int, directions: int) -> None:
+    """Where each lane's state begins among (E, T, B, 2, 2^n)."""
+    batch, size = job[BATCH], 2 << steps.num_qubits
+    for lane in range(LANES):
+        e, b = room.items[lane] // batch, room.items[lane] % batch
+        room.at[lane] = ((e * directions + t) * batch + b) * size
+        if job[BY_LABEL]:
+            room.at[lane] += lane << steps.row_bits
+
+
+@compiled
+def _read_columns(job: Pointer, steps: Steps, room: Room) -> None:
+    """The columns of the lanes' samples, and all their angles."""
+    inputs, weights, batch = steps.num_inputs, steps.num_weights, job[BATCH]
+    shared, sample = room.columns.shared, room.columns.sample
+    for lane in range(LANES):
+        item = room.items[lane]
+        shared[lane] = sample[lane] = 1.0
+        for c in range(inputs):
+            sample[(1 + c) * LANES + lane] = _number(job, job[X], item * inputs + c)
+        for c in range(weights):
+            own = _number(job, job[W], (item // batch) * weights + c)
+            shared[(1 + c) * LANES + lane] = own
+            sample[(1 + inputs + c) * LANES + lane] = own
+    set_shared(steps, room.columns, room.values)
+    set_sample(steps, room.columns, room.values)
+
+
+@compiled
+def _read_direction(job: Pointer, steps: Steps, room: Room, t: int, place: int) -> None:
+    """Direction t of the columns, and the angles' slopes along it, to their place."""
+    inputs, weights = steps.num_inputs, steps.num_weights
+    batch, classes, directions = job[BATCH], job[CLASSES], job[DIRECTIONS]
+    shared, sample = room.along.shared, room.along.sample
+    for lane in range(LANES):
+        e, b = room.items[lane] // batch, room.items[lane] % batch
+        shared[lane] = sample[lane] = 0.0
+        row = ((e * directions + t) * batch + b) * inputs
+        for c in range(inputs):
+            sample[(1 + c) * LANES + lane] = _number(job, job[ALONG_X], row + c)
+        row = ((e * directions + t) * classes + b // (batch // classes)) * weights
+        for c in range(weights):
+            own = _number(job, job[ALONG_W], row + c)
+            shared[(1 + c) * LANES + lane] = own
+            sample[(1 + inputs + c) * LANES + lane] = own
+    own = slopes_at(steps, room.slopes, place)
+    set_slopes(steps, room.columns, room.values, room.along, own)
+
+
+@compiled
+def _add_columns(steps: Steps, room: Room, columns: Columns, found: Cotangents) -> None:
+    """Adds to the columns' cotangents what those of the angles make of them."""
+    of_columns = room.of_columns
+    rotations, phases = steps.num_layers * steps.num_rotated, steps.num_sample
+    n, shared = steps.num_qubits, rotations + steps.num_shared
+    pull(steps.shared, 0, rotations, columns.shared, found.rotations, of_columns.shared)
+    pull(steps.shared, rotations, shared, columns.shared, found.shared, of_columns.shared)
+    pull(steps.sample, 0, phases, columns.sample, found.sample, of_columns.sample)
+    pull(steps.sample, phases, phases + n, columns.sample, found.start, of_columns.sample)
+    if steps.given_bits > 0:
+        last = phases + n + steps.num_given
+        pull(steps.sample, phases + n, last, columns.sample, found.amplitudes, of_columns.sample)
+
+
+@compiled
+def _write_columns(job: Pointer, steps: Steps, room: Room, t: int, count: int) -> None:
+    """Writes the columns' cotangents (E, T, B, P) and (E, T, B, W)."""
+    inputs, weights = steps.num_inputs, steps.num_weights
+    batch, directions = job[BATCH], job[DIRECTIONS]
+    shared, sample = room.of_columns.shared, room.of_columns.sample
+    if job[BY_LABEL]:
+        # Each lane has its labels' part.
+        _sum_lanes(shared, LANES * (1 + weights))
+        _sum_lanes(sample, LANES * (1 + inputs + weights))
+    for lane in range(count):
+        e, b = room.items[lane] // batch, room.items[lane] % batch
+        row = (e * directions + t) * batch + b
+        for c in range(inputs):
+            _put(job, job[OUT_X], row * inputs + c, sample[(1 + c) * LANES + lane])
+        for c in range(weights):
+            own = shared[(1 + c) * LANES + lane]
+            if steps.weights_in_samples:
+                own += sample[(1 + inputs + c) * LANES + lane]
+            _put(job, job[OUT_W], row * weights + c, own)
+
+
+@inlined
+def _sum_lanes(columns: Pointer, size: int) -> None:
+    for c in range(0, size, LANES):
+        total = 0.0
+        for lane in range(LANES):
+            total += columns[c + lane]
+        columns[c] = total
+
+
+@compiled
+def _copy(state: Pointer, size: int, out: Pointer) -> None:
+    for p in range(0, size, LANES):
+        store(out, p, load(state, p))
+
+
+@inlined
+def _forward(job: Pointer, steps: Steps, room: Room, first: int, several: int) -> bool:
+    for i in range(several):
+        _read_direction(job, steps, room, first + i, i)
+    values, slopes, work = room.values, room.slopes, room.work
+    return sweeps.forward(steps, values, slopes, work, room.states, room.other, several)
+
+
+@compiled
+def _run_forward(job: Pointer, steps: Steps, room: Room, count: int) -> None:
+    """EVOLVE and PUSH: what is asked for is the state, or its derivatives."""
+    derives = job[OPERATION] == PUSH
+    directions = job[DIRECTIONS] if derives else 1
+    for first in range(0, directions, TOGETHER):
+        several = min(TOGETHER, directions - first)
+        moved = _forward(job, steps, room, first, several if derives else 0)
+        now = room.other if moved else room.states
+        for i in range(several):
+            _states_at(job, steps, room, first + i, directions)
+            state = state_at(steps, now, 1 + i if derives else 0)
+            _deliver(job, steps, state, job[OUT], room.at, count)
+
+
+@compiled
+def _run_reverse(job: Pointer, steps: Steps, room: Room, count: int) -> None:
+    """PULL and CURVE: the cotangents of the columns, or their derivatives."""
+    derives = job[OPERATION] == CURVE
+    directions, size = job[DIRECTIONS], size_of_state(steps)
+    values, slopes, found = room.values, room.slopes, room.found
+    # Directions of one bra share its sweep.
+    together = 1 if derives and job[BRAS] > 1 else TOGETHER
+    for first in range(0, directions, together):
+        several = min(together, directions - first)
+        now, other, bras, along = room.states, room.other, several, 0
+        if derives:
+            moved = _forward(job, steps, room, first, several)
+            now, other = (room.states, room.other) if moved else (room.other, room.states)
+            _copy(other, size, now)
+            for i in range(several):
+                _copy(state_at(steps, other, 1 + i), size, state_at(steps, now, 2 + 2 * i))
+                clear(state_at(steps, now, 3 + 2 * i), size)
+            bras, along = 1, several
+        else:
+            _states_at(job, steps, room, 0, 1)
+            _fetch(job, steps, job[STATE], room.at, now)
+        for o in range(bras):
+            which = 0 if derives and job[BRAS] == 1 else first + o
+            _states_at(job, steps, room, which, job[BRAS] if derives else directions)
+            _fetch(job, steps, job[BRA], room.at, state_at(steps, now, 1 + o))
+        sweeps.reverse(steps, values, slopes, room.work, now, other, bras, along, found)
+        if steps.num_given > 0:
+            for i in range(along):
+                own = cotangents_at(steps, found, 1 + i)
+                changed = slopes_at(steps, slopes, i)
+                project_slope(steps, values, changed, found.amplitudes, own.amplitudes)
+            for o in range(bras):
+                project(steps, values, cotangents_at(steps, found, o).amplitudes)
+        for i in range(several):
+            clear(room.of_columns.shared, LANES * (1 + steps.num_weights))
+            clear(room.of_columns.sample, LANES * (1 + steps.num_inputs + steps.num_weights))
+            _add_columns(steps, room, room.columns, cotangents_at(steps, found, i + derives))
+            if derives:
+                # Of a product of columns the other one changes, too.
+                _read_direction(job, steps, room, first + i, i)
+                _add_columns(steps, room, room.along, found)
+            _write_columns(job, steps, room, first + i, count)
+
+
+@compiled
+def work(address: int) -> None:
+    """Claims groups of a job's lanes until none is left, and computes them."""
+    job = words(address)
+    group = fetch_add(address + 8 * GROUP, 1)
+    if group >= job[GROUPS]:
+        return
+    steps = read(job[PROGRAM], job[BY_LABEL] != 0)
+    room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
+    while group < job[GROUPS]:
+        count = _place(job, group, room.items)
+        _read_columns(job, steps, room)
+        if job[OPERATION] == EVOLVE or job[OPERATION] == PUSH:
+            _run_forward(job, steps, room, count)
+        else:
+            _run_reverse(job, steps, room, count)
+        fetch_add(address + 8 * DONE, 1)
+        group = fetch_add(address + 8 * GROUP, 1)
