@@ -115,7 +115,7 @@ def test_a_mismatch_names_versions_and_platforms() -> None:
 def test_what_cannot_be_exported_says_so() -> None:
     with pytest.raises(jaxqnn.JaxQNNError, match="function cannot be exported"):
         jaxqnn.export(lambda x: x)
-    with pytest.raises(ValueError, match="batch_size must be positive"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number"):
         jaxqnn.export(network(), 0)
     ansatz = real_amplitudes(2, reps=1)
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("batch",))
