@@ -158,7 +158,7 @@ def test_second_derivatives_of_expectations(name: str, batch: int, lowering: str
         return jnp.sum(jnp.sin(function(inputs, p[x.shape[1] :])))
 
     def slope(p: Any) -> Any:
-        gradient = 0
+        gradient: Any = 0
         for i, row in enumerate(x):
             own = p[: x.shape[1]] if i == 0 else row
             value, found = derivatives(case, measured, own, p[x.shape[1] :])
@@ -170,7 +170,7 @@ def test_second_derivatives_of_expectations(name: str, batch: int, lowering: str
 
     every = np.concatenate([x[0], w])
     expected = differences(slope, every, 1e-4)
-    nestings = [(jax.jacfwd, jax.jacrev)]
+    nestings: list[tuple[Any, Any]] = [(jax.jacfwd, jax.jacrev)]
     if lowering == "compiled":
         nestings += [(jax.jacrev, jax.jacrev), (jax.jacrev, jax.jacfwd), (jax.jacfwd, jax.jacfwd)]
     for outer, inner in nestings[: 4 if name in ("mixed", "given lanes") else 2]:

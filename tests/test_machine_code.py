@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_written_loses_nothing(folder: Path) -> None:
 
 
 def test_the_sweeps_are_kept() -> None:
-    assert isinstance(handler.handle._cache, cache._Cache)
+    assert isinstance(vars(handler.handle)["_cache"], cache._Cache)
 
 
 def test_a_callback_is_compiled_when_it_is_asked_for() -> None:

@@ -99,12 +99,9 @@ def higher() -> Numbers:
     """A Hessian, forward mode, and an ensemble."""
     x, w = arrays(2)
     function = jaxqnn.expectation(polynomial().circuit, **polynomial().split)
-    forward = jaxqnn.expectation(
-        polynomial().circuit, **polynomial().split, differentiation="autodiff"
-    )
     return [
         jax.hessian(scalar(function), 1)(x[0], w),
-        jax.jvp(lambda w: forward(x, w), (w,), (jnp.ones_like(w),)),
+        jax.jvp(lambda w: function(x, w), (w,), (jnp.ones_like(w),)),
         function(x, jnp.stack([w, 2 * w])[:, None]),
     ]
 

@@ -93,7 +93,10 @@ class _Weighted(_OfProbabilities):
     """See ``Diagonal``."""
 
     def __init__(self, weights: Floats) -> None:
-        self._of = {np.dtype(t): weights.astype(t) for t in (np.float32, np.float64)}
+        self._of: dict[np.dtype[Any], Floats] = {
+            np.dtype(np.float32): weights.astype(np.float32),
+            np.dtype(np.float64): weights.astype(np.float64),
+        }
 
     def bras(self, state: Floats) -> Floats:
         """See ``Outcomes``."""

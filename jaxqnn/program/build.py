@@ -96,7 +96,7 @@ def build(
     if exact is not None:
         amplitudes, phase = exact
         program = replace(blank, amplitudes=amplitudes, global_phase=lowered.global_phase + phase)
-        return CircuitProgram(program, qubits, circuit.num_qubits)
+        return CircuitProgram(program, qubits, circuit.num_qubits, lowered.bits)
     sample_columns = blank.sample_columns
 
     def is_per_sample(angle: Angle) -> bool:

@@ -63,8 +63,10 @@ def evolve(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
 
 def _alike(*arrays: jax.Array) -> list[jax.Array]:
     """Arrays that vary over the same axes of a ``shard_map``, as operands of a primitive must."""
-    axes = [getattr(jax.typeof(array), "vma", frozenset()) for array in arrays]
-    every = frozenset().union(*axes)
+    axes: list[frozenset[Any]] = [
+        getattr(jax.typeof(array), "vma", frozenset()) for array in arrays
+    ]
+    every: frozenset[Any] = frozenset().union(*axes)
     return [
         jax.lax.pcast(array, tuple(every - own), to="varying") if every - own else array
         for array, own in zip(arrays, axes, strict=True)
@@ -158,7 +160,7 @@ def _push_jvp(primals: Arrays, tangents: Arrays, *, program: ProgramArrays) -> t
         ddx, ddw = map(ad.instantiate_zeros, (ddx, ddw))
         terms.append(push_p.bind(x, w, psi, ddx, ddw, program=program))
     found = push_p.bind(*primals, program=program)
-    return found, _add(*terms) if terms else ad.Zero.from_primal_value(found)
+    return found, _add(*terms) if terms else ad.Zero(jax.typeof(found))
 
 
 def _pull_jvp(
@@ -174,7 +176,7 @@ def _pull_jvp(
     if not _is_zero(dbra):
         dbra = ad.instantiate_zeros(dbra)
         terms.append(pull_p.bind(x, w, psi, dbra, program=program, classes=classes))
-    return found, _add(*terms) if terms else [ad.Zero.from_primal_value(f) for f in found]
+    return found, _add(*terms) if terms else [ad.Zero(jax.typeof(f)) for f in found]
 
 
 def _third(
@@ -409,7 +411,7 @@ def _alone(primitive: Primitive, params: tuple[tuple[str, Any], ...]) -> Callabl
 
 for _primitive in _AXES:
     _name = _primitive.name.removeprefix("jaxqnn_")
-    _rules = {"name": _name, "several": _primitive.multiple_results}
+    _rules: dict[str, Any] = {"name": _name, "several": _primitive.multiple_results}
     mlir.register_lowering(_primitive, partial(_anywhere, **_rules))
     mlir.register_lowering(_primitive, partial(_on_cpu, **_rules), platform="cpu")
     _primitive.def_impl(

@@ -137,4 +137,6 @@ def addresses() -> tuple[int, int]:
     help_out.compile()
     llvm.add_symbol(_NAME, help_out.address)
     handle.compile()
+    assert handle.address is not None
+    assert help_out.address is not None
     return handle.address, help_out.address

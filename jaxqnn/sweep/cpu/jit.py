@@ -41,6 +41,12 @@ def inlined(function: _Function) -> _Function:
     )
 
 
+def python_of(function: _Function) -> _Function:
+    """The same function, not compiled."""
+    found: _Function = function.py_func  # type: ignore[attr-defined]
+    return found
+
+
 def callback(signature: Any) -> Callable[[Callable[..., Any]], CFunc]:
     """The same for a function that C calls, with Numba's types of its arguments and result.
 

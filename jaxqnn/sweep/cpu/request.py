@@ -52,9 +52,10 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
     together = min(words.TOGETHER, sizes.directions)
     shape = (inputs, weights, layers * rotated, shared, sample, given, head[11])
     # Importing what Numba compiles takes a while.
+    from jaxqnn.sweep.cpu.jit import python_of
     from jaxqnn.sweep.cpu.room import room_sizes
 
-    room = sum(room_sizes.py_func(operation, together, by_label, n, shape))
+    room = sum(python_of(room_sizes)(operation, together, by_label, n, shape))
     found = np.zeros(words.SIZE, np.int64)
     found[words.OPERATION], found[words.IS_SINGLE] = operation, sizes.single
     found[words.BY_LABEL], found[words.GROUPS] = by_label, groups

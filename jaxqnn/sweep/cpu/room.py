@@ -87,6 +87,7 @@ def room_sizes(
 
 @inlined
 def cut(job: Pointer, steps: Steps, thread: int) -> Room:
+    """The room of a thread, by its number among those of the job."""
     n, together = steps.num_qubits, min(TOGETHER, job[DIRECTIONS])
     rotations, shared = steps.num_layers * steps.num_rotated, steps.num_shared
     sample, given = steps.num_sample, steps.num_given

@@ -174,8 +174,8 @@ def _read_direction(job: Pointer, steps: Steps, room: Room, t: int, place: int) 
             own = _number(job, job[ALONG_W], row + c)
             shared[(1 + c) * LANES + lane] = own
             sample[(1 + inputs + c) * LANES + lane] = own
-    own = slopes_at(steps, room.slopes, place)
-    set_slopes(steps, room.columns, room.values, room.along, own)
+    slopes = slopes_at(steps, room.slopes, place)
+    set_slopes(steps, room.columns, room.values, room.along, slopes)
 
 
 @compiled
