@@ -72,6 +72,24 @@ def _conditional_measurement(c: QuantumCircuit) -> None:
     c.h(2)
 
 
+def _rewritten(c: QuantumCircuit) -> None:
+    """A bit that has a value, measured again in a branch that another bit decides."""
+    c.measure([0, 1], [0, 1])
+    with c.if_test((c.clbits[0], 1)):
+        c.measure(2, 1)
+    with c.if_test((c.clbits[1], 1)):
+        c.ry(W[0], 0)
+
+
+def _beside(c: QuantumCircuit) -> None:
+    """The measured qubit takes part in what its own outcome decides, and keeps its value."""
+    c.measure(0, 0)
+    with c.if_test((c.clbits[0], 1)):
+        c.cp(W[0], 0, 1)
+    c.h(1)
+    c.measure(1, 1)
+
+
 def _conditional_reset(c: QuantumCircuit) -> None:
     c.measure(0, 0)
     with c.if_test((c.clbits[0], 0)):
@@ -197,6 +215,8 @@ CIRCUITS: dict[str, Make] = {
     "both branches": _both_branches,
     "nested": _nested,
     "measurement in a branch": _conditional_measurement,
+    "measured again in a branch": _rewritten,
+    "beside its outcome": _beside,
     "reset in a branch": _conditional_reset,
     "overwritten": _overwritten,
     "expressions": _expressions,
