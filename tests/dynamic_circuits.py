@@ -8,7 +8,7 @@ from functools import lru_cache
 from oracles import Case
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 from qiskit.circuit.classical import expr, types
-from qiskit.circuit.library import UnitaryGate
+from qiskit.circuit.library import CRYGate, UnitaryGate
 from qiskit.quantum_info import random_unitary
 from qiskit_machine_learning.circuit.library import raw_feature_vector
 
@@ -85,8 +85,8 @@ def _beside(c: QuantumCircuit) -> None:
     """The measured qubit takes part in what its own outcome decides, and keeps its value."""
     c.measure(0, 0)
     with c.if_test((c.clbits[0], 1)):
-        c.cp(W[0], 0, 1)
-    c.h(1)
+        c.append(UnitaryGate(CRYGate(0.7).to_matrix()), [0, 1])
+    c.ry(W[0], 1)
     c.measure(1, 1)
 
 
