@@ -8,7 +8,7 @@ from functools import lru_cache
 from oracles import Case
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 from qiskit.circuit.classical import expr, types
-from qiskit.circuit.library import UnitaryGate
+from qiskit.circuit.library import CRYGate, UnitaryGate
 from qiskit.quantum_info import random_unitary
 from qiskit_machine_learning.circuit.library import raw_feature_vector
 
@@ -70,6 +70,24 @@ def _conditional_measurement(c: QuantumCircuit) -> None:
         c.measure(2, 1)
     c.ry(W[0], 0)
     c.h(2)
+
+
+def _rewritten(c: QuantumCircuit) -> None:
+    """A bit that has a value, measured again in a branch that another bit decides."""
+    c.measure([0, 1], [0, 1])
+    with c.if_test((c.clbits[0], 1)):
+        c.measure(2, 1)
+    with c.if_test((c.clbits[1], 1)):
+        c.ry(W[0], 0)
+
+
+def _beside(c: QuantumCircuit) -> None:
+    """The measured qubit takes part in what its own outcome decides, and keeps its value."""
+    c.measure(0, 0)
+    with c.if_test((c.clbits[0], 1)):
+        c.append(UnitaryGate(CRYGate(0.7).to_matrix()), [0, 1])
+    c.ry(W[0], 1)
+    c.measure(1, 1)
 
 
 def _conditional_reset(c: QuantumCircuit) -> None:
@@ -197,6 +215,8 @@ CIRCUITS: dict[str, Make] = {
     "both branches": _both_branches,
     "nested": _nested,
     "measurement in a branch": _conditional_measurement,
+    "measured again in a branch": _rewritten,
+    "beside its outcome": _beside,
     "reset in a branch": _conditional_reset,
     "overwritten": _overwritten,
     "expressions": _expressions,

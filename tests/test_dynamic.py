@@ -226,6 +226,12 @@ def test_observables_pass_over_measurements_at_the_end_alone() -> None:
     assert evs == pytest.approx(1)
     _if(circuit, 0, lambda: circuit.x(1))  # does nothing to |+>
     assert jaxqnn.expectation(circuit, "IX")([])[0] == pytest.approx(0, abs=1e-6)
+    # Nor is what a branch measures at the end, though this branch is always taken.
+    always = QuantumCircuit(1, 1)
+    always.h(0)
+    with always.if_test((always.clbits[0], 0)):
+        always.measure(0, 0)
+    assert jaxqnn.expectation(always, "X")([])[0] == pytest.approx(0, abs=1e-6)
 
 
 def test_teleportation_moves_the_state_whatever_the_outcomes() -> None:
