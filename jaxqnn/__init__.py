@@ -2,7 +2,8 @@
 
 A circuit goes one way through the package: ``circuit`` lowers it to primitive operations,
 ``program`` packs those into layers, ``engine`` runs the layers and their adjoint in JAX,
-``measure`` reads outputs off the state, and ``functions`` and ``networks`` are what users call.
+``measure`` reads outputs off the state, and ``functions``, ``networks`` and ``kernels`` are what
+users call.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -16,7 +16,7 @@ from jaxqnn.measure.specification import State
 Floats = NDArray[np.float64]
 
 # States held at once; one block of rows may exceed it.
-_STATE_BYTES = 1 << 27
+_STATE_BYTES = 1 << 28
 # Rows of a block: small enough that the lower half of a symmetric matrix is saved, large enough
 # for the matrix product to run at full speed.
 _BLOCK = 256
