@@ -192,7 +192,10 @@ def test_functions_of_functions_everywhere(name: str) -> None:
                 [[_at(case, point + h * e) for h in 1e-4 * DISTANCES] for e in np.eye(2)]
             )
             slope = steps @ (8, -8, -1, 1) / 12e-4
-            if np.all(np.isfinite(slope)) and np.all(np.abs(steps.imag) < 1e-12):
+            # Beside a pole, differences of two steps do not agree, and tell nothing.
+            wide = steps[:, 2] - steps[:, 3] - 2 * (steps[:, 0] - steps[:, 1])
+            is_smooth = np.all(np.abs(wide) < 1e-6 * np.abs(steps).max())
+            if is_smooth and np.all(np.abs(steps.imag) < 1e-12):
                 scale = max(1.0, float(np.abs(steps).max()))
                 np.testing.assert_allclose(
                     slopes[row, k], slope.real, rtol=1e-6, atol=1e-8 * scale, err_msg=where
