@@ -1,6 +1,6 @@
 """The reverse sweep: cotangents of all angles, keeping two states whatever the depth.
 
-The derivation is in ``adjoint.md`` beside this file.
+The derivation is in ``sweep/adjoint.md``.
 """
 
 from __future__ import annotations
