@@ -13,10 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from rich.console import Console
 
-from jaxqnn.batches import LANES
-from jaxqnn.native import sweeps
-from jaxqnn.native.data import ROW
-from jaxqnn.native.kernels import Kernels, angle_cotangents
+from jaxqnn.backends.compiled import CompiledBackend
 
 from .peers.ours import network
 from .problems import TARGETS, Problem
@@ -31,7 +28,7 @@ def main() -> None:
     """Print the table in Markdown."""
     rows = Rows(
         "One thread, microseconds; in brackets, how many copies of the states take as long",
-        ["workload", "samples", "layers", "copy", "angles", "forward", "bras", "reverse", "chain"],
+        ["workload", "samples", "layers", "copy", "forward", "measured", "bras", "reverse"],
         [list(row(target.problem)) for target in TARGETS if target.problem.kind != "training"],
         [],
     )
@@ -44,35 +41,26 @@ def row(problem: Problem) -> Iterator[str]:
     qnn = network(problem)
     evaluator = qnn._evaluator
     model = evaluator.model
-    kernels = Kernels(model)
+    backend = CompiledBackend(model, "double")
     size = evaluator.plan(problem.batch).pieces[0].size
-    x, w = problem.inputs[:size], problem.weights
-    lowered = kernels._lowered_for(x)
-    values = lowered.values(x, w)
-    outputs = min(model.num_outputs, x.shape[1] + w.size)
-    states = np.zeros((lowered.groups(size), 1 + outputs, ROW << lowered.steps.row_bits))
-    by_row = states.reshape(*states.shape[:2], -1, 2, LANES)
-    other = np.zeros_like(states[:, 0])
-    of_angles = angle_cotangents(lowered, values, states)
+    columns = problem.inputs[:size], problem.weights
+    state = backend._evolved(*columns)
+    other = np.zeros_like(state)
 
-    unit = seconds(lambda: np.copyto(other, states[:, 0]))
+    unit = seconds(lambda: np.copyto(other, state))
     yield problem.title
     yield str(size)
-    yield str(lowered.steps.moves.size)
+    yield str(len(model.program.layers))
     yield f"{1e6 * unit:.1f}"
-    yield shown(seconds(lambda: lowered.values(x, w)), unit)
-    if outputs < model.num_outputs:
-        unit_directions = np.eye(outputs)
-        at = x.shape[1]
-        slopes = lowered.slopes(x, w, unit_directions[:, :at], unit_directions[:, at:])
-        yield shown(seconds(lambda: sweeps.push(lowered.steps, values, slopes, states)), unit)
-        yield shown(seconds(lambda: kernels._outcomes.tangents(by_row, size)), unit)
-        yield from ("-", "-")
+    yield shown(seconds(lambda: backend._evolved(*columns)), unit)
+    yield shown(seconds(lambda: backend._outcomes.outputs(state)), unit)
+    if backend._by_push:
+        yield "-"
+        yield shown(seconds(lambda: backend._pushed(*columns, state)), unit)
         return
-    yield shown(seconds(lambda: sweeps.evolve(lowered.steps, values, states)), unit)
-    yield shown(seconds(lambda: kernels._outcomes.write_bras(by_row)), unit)
-    yield shown(seconds(lambda: angle_cotangents(lowered, values, states)), unit)
-    yield shown(seconds(lambda: lowered.pull(x, w, *of_angles)), unit)
+    bras = backend._outcomes.bras(state)
+    yield shown(seconds(lambda: backend._outcomes.bras(state)), unit)
+    yield shown(seconds(lambda: backend._pulled(*columns, state, bras)), unit)
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -18,6 +18,7 @@ from qiskit_machine_learning.neural_networks import SamplerQNN as QMLSamplerQNN
 
 from jaxqnn.arguments import as_shape
 from jaxqnn.backends import Precision
+from jaxqnn.circuit.measured_bits import read_bits
 from jaxqnn.errors import JaxQNNError
 from jaxqnn.gradients.shifts import ShiftRule
 from jaxqnn.measure.specification import Probabilities
@@ -25,7 +26,6 @@ from jaxqnn.networks.arguments import check_network, check_place
 from jaxqnn.networks.base import JaxNetwork, warn_not_jax
 from jaxqnn.networks.exact import gradient_shots, is_exact_sampler_gradient
 from jaxqnn.networks.shots import Counter
-from jaxqnn.networks.simulable import read_clbits
 from jaxqnn.primitives import is_exact_sampler
 from jaxqnn.primitives.ideal import shots_of
 
@@ -246,7 +246,7 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
     ) -> Counter:
         specification = self._specification()
         # The bits of a transpiled circuit are those that QML measures its qubits into.
-        clbits = specification.bits or read_clbits(self._circuit)
+        clbits = specification.bits or read_bits(self._circuit)
         return Counter(
             circuit,
             clbits,

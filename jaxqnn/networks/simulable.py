@@ -103,17 +103,3 @@ def measured_qubits(circuit: QuantumCircuit) -> dict[int, int]:
                 "the end."
             )
     return found
-
-
-def read_clbits(circuit: QuantumCircuit) -> tuple[int, ...]:
-    """The classical bits of an outcome, the least significant first.
-
-    Those of the register ``meas`` where it is measured, as in QML; else those of all registers that
-    are, and of measured bits in none.
-    """
-    measured = set(measured_qubits(circuit))
-    registers = {r.name: [circuit.find_bit(bit).index for bit in r] for r in circuit.cregs}
-    if not measured.isdisjoint(registers.get("meas", ())):
-        return tuple(registers["meas"])
-    whole = [bits for bits in registers.values() if not measured.isdisjoint(bits)]
-    return tuple(sorted(measured.union(*whole)))
