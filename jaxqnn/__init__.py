@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from jaxqnn.torch import TorchConnector
     from jaxqnn.twins import accelerate
 
+__version__ = "0.1.0"
+
 __all__ = [
     "EstimatorQNN",
     "FidelityQuantumKernel",
@@ -68,4 +70,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return list(__all__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ from qiskit.circuit import Parameter, QuantumCircuit
 
 from jaxqnn.batches import check_whole
 from jaxqnn.circuit.parameters import as_circuit, as_parameters
+from jaxqnn.descriptions import counted
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure.observables import Observables
@@ -43,6 +44,26 @@ class Shapes(NamedTuple):
     num_weights: int
     split: bool
     on_mesh: bool
+
+
+class CircuitFunction:
+    """What ``statevector``, ``expectation`` and ``probabilities`` return: ``f``.
+
+    ``f(params)`` takes all parameters, (..., num_parameters), in the order of
+    ``circuit.parameters``. Made with ``input_params`` or ``weight_params`` it is
+    ``f(inputs, weights)``, (..., num_inputs) and (..., num_weights), whose leading axes broadcast.
+    Its ``repr`` tells the sizes.
+    """
+
+    def __init__(self, function: Function, description: str) -> None:
+        self._function, self._description = function, description
+        update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **keywords: Any) -> jax.Array:
+        return self._function(*args, **keywords)
+
+    def __repr__(self) -> str:
+        return self._description
 
 
 def shapes_of(function: Any) -> Shapes | None:
@@ -307,10 +328,22 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
         _check_axis("params", params, model.num_weights)
         return of_parts(jnp.zeros((0,), params.dtype), params)
 
-    found: Function = of_parts if split else of_all
+    found = CircuitFunction(of_parts if split else of_all, _description(model, split, mesh))
     shapes = Shapes(model.num_inputs, model.num_weights, split, mesh is not None)
     vars(found)["jaxqnn_shapes"] = shapes
     return found
+
+
+def _description(model: Model, split: bool, mesh: Mesh | None) -> str:
+    takes = f"params (..., {model.num_weights})"
+    if split:
+        takes = f"inputs (..., {model.num_inputs}), weights (..., {model.num_weights})"
+    outputs = ", ".join(map(str, model.output_shape))
+    if isinstance(model.specification, State):
+        outputs = str(1 << model.circuit.num_qubits)
+    where = "where its arguments are" if mesh is None else f"on {counted(mesh.size, 'device')}"
+    qubits = counted(model.circuit.num_qubits, "qubit")
+    return f"<jaxqnn function of {qubits}: {takes} -> (..., {outputs}); runs {where}>"
 
 
 def _check_memory(model: Model, batch: Sequence[int], dtype: jnp.dtype, mesh: Mesh | None) -> None:

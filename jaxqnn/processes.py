@@ -35,7 +35,7 @@ def refuse_after_fork() -> None:
         )
 
 
-def _is_running() -> bool:
+def is_running() -> bool:
     """Whether XLA has started, which JAX tells by refusing a setting that would come too late."""
     value = getattr(jax.config, _LATEST_BEFORE_XLA)
     try:
@@ -48,7 +48,7 @@ def _is_running() -> bool:
 
 def _before_fork() -> None:
     global _was_running
-    _was_running = _is_running()
+    _was_running = is_running()
 
 
 def _in_child() -> None:

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jaxqnn.descriptions import table
+
 Quantity = Literal["forward", "input gradient", "weight gradient"]
 Side = Literal["jaxqnn", "QML", "both", "unknown"]
 
@@ -107,6 +109,37 @@ class VerifyReport:
         if (hidden := len(self.differences) - _SHOWN) > 0:
             lines.append(f"  ... and {hidden} more, in the report's `differences`")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The same as a table, for notebooks."""
+        rows: list[tuple[object, ...]] = [
+            ("network", self.network),
+            ("numbers compared", self.compared),
+            ("largest error", f"{self.max_error:.1e}"),
+            ("tolerance", f"{self.atol:.1e}"),
+            *(("note", note) for note in self.notes),
+        ]
+        text = table("PASSED" if self.passed else "FAILED", rows)
+        if not self.differences:
+            return text
+        shown = [
+            (
+                difference.quantity,
+                difference.draw,
+                _index(difference.sample),
+                _index(difference.output),
+                "" if difference.parameter is None else difference.parameter,
+                _number(difference.jaxqnn),
+                _number(difference.qml),
+                _number(difference.reference),
+                difference.wrong,
+            )
+            for difference in self.differences[:_SHOWN]
+        ]
+        head = ("quantity", "weights", "sample", "output", "parameter")
+        head += ("jaxqnn", "QML", "Statevector", "wrong")
+        caption = f"{len(shown)} of {len(self.differences)} entries that differ"
+        return text + table(caption, shown, head)
 
 
 def _index(index: tuple[int, ...]) -> str:

@@ -78,6 +78,7 @@ class TorchConnector(QMLTorchConnector):
         initial_weights: np.ndarray | Tensor | None = None,
         sparse: bool | None = None,
     ) -> None:
+        """Take the arguments that are described with the class."""
         if not HAS_TORCH:
             raise MissingOptionalLibraryError(
                 libname="PyTorch",
@@ -94,6 +95,10 @@ class TorchConnector(QMLTorchConnector):
         super().__init__(neural_network, placeholder, sparse)
         if initial_weights is not None:
             self._weights.data = _as_weights(initial_weights, neural_network.num_weights)
+
+    def extra_repr(self) -> str:
+        """The network, within PyTorch's ``repr`` of a model."""
+        return repr(self.neural_network)
 
     def forward(self, input_data: Tensor | None = None) -> Tensor:
         """Evaluate the network.

@@ -31,6 +31,7 @@ ORDER = (
     "measure",
     "memory",
     "batches",
+    "descriptions",
     "model",
     "sharding",
     "functions",
@@ -165,4 +166,4 @@ def test_the_public_names_are_all_there() -> None:
     assert sorted(jaxqnn.__all__) == list(jaxqnn.__all__)
     for name in jaxqnn.__all__:
         assert getattr(jaxqnn, name) is not None
-    assert set(jaxqnn.__all__) <= set(dir(jaxqnn))
+    assert dir(jaxqnn) == jaxqnn.__all__

@@ -78,6 +78,7 @@ class JaxEstimatorGradient(BaseEstimatorGradient):
         derivative_type: DerivativeType | Options | dict[str, Any] | None = DerivativeType.REAL,
         pass_manager: BasePassManager | None = None,
     ) -> None:
+        """Take the arguments that are described with the class."""
         if isinstance(options, DerivativeType):
             # With the default for the other one, the swapped order leaves REAL among the options.
             swapped = None if derivative_type is DerivativeType.REAL else derivative_type

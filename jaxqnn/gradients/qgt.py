@@ -71,6 +71,7 @@ class JaxQGT(BaseQGT):
         pass_manager: BasePassManager | None = None,
         options: Options | dict[str, Any] | None = None,
     ) -> None:
+        """Take the arguments that are described with the class."""
         check_options(options)
         if not isinstance(derivative_type, DerivativeType):
             raise InvalidArgumentError(

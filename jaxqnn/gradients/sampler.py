@@ -67,6 +67,7 @@ class JaxSamplerGradient(BaseSamplerGradient):
         options: Options | dict[str, Any] | None = None,
         pass_manager: BasePassManager | None = None,
     ) -> None:
+        """Take the arguments that are described with the class."""
         check_options(options)
         super().__init__(
             JaxSampler() if sampler is None else sampler,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import Parameter
 from qiskit_machine_learning.kernels import BaseKernel
 
+from jaxqnn.descriptions import counted, place
 from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.kernels.states import FeatureMap, fidelities, fits
 
@@ -31,6 +32,17 @@ class JaxKernel(BaseKernel):
     def runs_on_jax(self) -> bool:
         """Whether the fidelities come from jaxqnn's states, with shots drawn from them or not."""
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        training = len(self._training())
+        weights = f"{counted(training, 'training parameter')}, " if training else ""
+        inputs = self._feature_map.num_parameters - training
+        where = f"on JAX ({place(None, None)})"
+        return (
+            f"<{type(self).__name__}: {counted(self._feature_map.num_qubits, 'qubit')}, "
+            f"{counted(inputs, 'feature')}, {weights}outputs (N, M); "
+            f"{where if self.runs_on_jax else 'through qiskit-machine-learning, not on JAX'}>"
+        )
 
     def apply(
         self,

@@ -64,6 +64,7 @@ class FidelityQuantumKernel(JaxKernel, QMLFidelityQuantumKernel):
         evaluate_duplicates: str = "off_diagonal",
         max_circuits_per_job: int | None = None,
     ) -> None:
+        """Take the arguments that are described with the class."""
         super().__init__(
             feature_map=feature_map,
             fidelity=fidelity,
@@ -177,6 +178,7 @@ class TrainableFidelityQuantumKernel(
         enforce_psd: bool = True,
         evaluate_duplicates: str = "off_diagonal",
     ) -> None:
+        """Take the arguments that are described with the class."""
         QMLTrainableFidelityQuantumKernel.__init__(
             self,
             feature_map=feature_map,

@@ -65,6 +65,7 @@ class FidelityStatevectorKernel(JaxKernel, QMLFidelityStatevectorKernel):
         shots: int | None = None,
         enforce_psd: bool = True,
     ) -> None:
+        """Take the arguments that are described with the class."""
         super().__init__(
             feature_map=feature_map,
             statevector_type=statevector_type,
@@ -178,6 +179,7 @@ class TrainableFidelityStatevectorKernel(
         shots: int | None = None,
         enforce_psd: bool = True,
     ) -> None:
+        """Take the arguments that are described with the class."""
         QMLTrainableFidelityStatevectorKernel.__init__(
             self,
             feature_map=feature_map,

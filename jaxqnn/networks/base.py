@@ -19,6 +19,7 @@ from qiskit_machine_learning.neural_networks import NeuralNetwork
 
 from jaxqnn.arguments import as_count
 from jaxqnn.backends import Precision
+from jaxqnn.descriptions import counted, place
 from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.evaluator import Evaluator
 from jaxqnn.functions import Function
@@ -59,6 +60,22 @@ class JaxNetwork(NeuralNetwork):
             self._evaluator  # noqa: B018 - so that a circuit that cannot be lowered fails here
         if not self.runs_on_jax:
             self._warn_not_jax()
+
+    def __repr__(self) -> str:
+        if self.is_exact:
+            how = "exact, "
+        elif self.runs_on_jax:
+            how = "shots or noise of an ideal simulator, "
+        else:
+            how = ""
+        where = "through qiskit-machine-learning, not on JAX"
+        if self.runs_on_jax:
+            where = f"{self._precision} precision on JAX ({place(self._device, self._mesh)})"
+        return (
+            f"<{type(self).__name__}: {counted(self._org_circuit.num_qubits, 'qubit')}, "
+            f"{counted(self._num_inputs, 'input')}, {counted(self._num_weights, 'weight')}, "
+            f"outputs {self.output_shape}; {how}{where}>"
+        )
 
     def _specification(self) -> Specification:
         raise NotImplementedError

@@ -97,6 +97,7 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
         device: jax.Device | str | None = None,
         mesh: Mesh | None = None,
     ) -> None:
+        """Take the arguments that are described with the class."""
         check_network(circuit, input_params, weight_params)
         device = check_place(precision, device, mesh)
         observables = given_observables(observables)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jaxqnn.descriptions import table
 from jaxqnn.evaluator import Evaluator
 from jaxqnn.memory import readable
 
@@ -44,6 +45,20 @@ class Resources:
             f"{readable(self.state_bytes)} a state, {readable(self.peak_bytes)} at the peak, "
             f"{readable(self.usable_bytes)} to use{'' if self.fits else ': too large'}"
         )
+
+    def _repr_html_(self) -> str:
+        """The same as a table, for notebooks."""
+        rows = [
+            ("qubits", self.num_qubits),
+            ("layers", self.num_layers),
+            ("parameters", self.num_parameters),
+            ("batch", self.batch_size),
+            ("samples at once", self.piece_size),
+            ("one state", readable(self.state_bytes)),
+            ("at the peak", readable(self.peak_bytes)),
+            ("memory to use", readable(self.usable_bytes)),
+        ]
+        return table("A backward pass" if self.fits else "A backward pass: too large", rows)
 
 
 def estimate(evaluator: Evaluator, batch_size: int) -> Resources:

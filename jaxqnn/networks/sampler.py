@@ -99,6 +99,7 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         device: jax.Device | str | None = None,
         mesh: Mesh | None = None,
     ) -> None:
+        """Take the arguments that are described with the class."""
         check_network(circuit, input_params, weight_params)
         device = check_place(precision, device, mesh)
         super().__init__(

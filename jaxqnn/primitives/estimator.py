@@ -64,6 +64,7 @@ class JaxEstimator(BaseEstimatorV2):
         default_precision: float = 0.0,
         seed: np.random.Generator | int | None = None,
     ) -> None:
+        """Take the arguments that are described with the class."""
         check_seed(seed)
         self._default_precision = as_size("default_precision", default_precision)
         self._seed = seed

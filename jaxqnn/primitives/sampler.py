@@ -77,6 +77,7 @@ class JaxSampler(BaseSamplerV2):
         default_shots: int | None = None,
         seed: np.random.Generator | int | None = None,
     ) -> None:
+        """Take the arguments that are described with the class."""
         check_seed(seed)
         for name, number in (("shots", shots), ("default_shots", default_shots)):
             if number is not None:
