@@ -22,12 +22,11 @@ from jaxqnn.memory import memory_limit
 from jaxqnn.networks import EstimatorQNN, SamplerQNN
 from jaxqnn.primitives import JaxEstimator, JaxSampler
 from jaxqnn.verify import verify
+from jaxqnn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from jaxqnn.torch import TorchConnector
     from jaxqnn.twins import accelerate
-
-__version__ = "0.1.0"
 
 __all__ = [
     "EstimatorQNN",

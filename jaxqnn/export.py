@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ from jaxqnn.arguments import as_count
 from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.functions import Shapes, shapes_of
 from jaxqnn.networks.base import JaxNetwork
+from jaxqnn.version import __version__
 
 
 def export(
@@ -111,6 +111,6 @@ def _bytes(
     def call(*values: jax.Array) -> jax.Array:
         return exported(*values)
 
-    call.__name__ = call.__qualname__ = f"jaxqnn_{version('jaxqnn')}_jax_{jax.__version__}"
+    call.__name__ = call.__qualname__ = f"jaxqnn_{__version__}_jax_{jax.__version__}"
     found = jax.export.export(jax.jit(call), platforms=platforms)(*arguments)
     return bytes(found.serialize(vjp_order=1))

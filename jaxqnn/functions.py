@@ -60,6 +60,7 @@ class CircuitFunction:
         update_wrapper(self, function)
 
     def __call__(self, *args: Any, **keywords: Any) -> jax.Array:
+        """The value; see the class."""
         return self._function(*args, **keywords)
 
     def __repr__(self) -> str:

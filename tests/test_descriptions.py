@@ -97,7 +97,9 @@ def test_naming_a_network_does_not_start_jax() -> None:
     script = (
         "from qiskit.circuit.library import real_amplitudes as a; import jaxqnn\n"
         "from jaxqnn.processes import is_running\n"
-        "c = a(2); print(jaxqnn.EstimatorQNN(circuit=c, weight_params=c.parameters), is_running())"
+        "c = a(2)\n"
+        "qnn = jaxqnn.EstimatorQNN(circuit=c, weight_params=c.parameters)\n"
+        "print(qnn, is_running())"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
@@ -155,7 +157,7 @@ def test_the_public_names_are_what_dir_lists() -> None:
 def test_there_is_one_version() -> None:
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
     assert settings["project"]["dynamic"] == ["version"]
-    assert settings["tool"]["hatch"]["version"]["path"] == "jaxqnn/__init__.py"
+    assert settings["tool"]["hatch"]["version"]["path"] == "jaxqnn/version.py"
     cited = (PROJECT / "CITATION.cff").read_text()
     assert f"\nversion: {jaxqnn.__version__}\n" in cited
     assert f"version = {{{jaxqnn.__version__}}}" in (PROJECT / "README.md").read_text()

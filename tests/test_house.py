@@ -20,6 +20,7 @@ PRIMITIVE = ROOT / "sweep" / "primitive.py"
 
 # Each package or module may import those before it. `__init__` re-exports, so it comes last.
 ORDER = (
+    "version",
     "errors",
     "arguments",
     "promotion",
