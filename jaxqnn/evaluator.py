@@ -198,22 +198,22 @@ class Evaluator:
             return
         with jax.enable_x64(self.precision == "double"):
             amplitudes = self.model.given_amplitudes(x, w)
-        for rows, fault in (
+        for rows, fault, remedy in (
             (
                 ~np.any(amplitudes, axis=1),
-                "all zero, so they cannot be normalised to a state. "
+                "all zero, so they cannot be normalised to a state",
                 "Leave such samples out, or add a constant feature.",
             ),
             (
                 np.any(np.isinf(amplitudes), axis=1),
-                "products of parameters that overflow. "
-                "Scale the parameters: a state depends on their ratios alone.",
+                "products of parameters that overflow",
+                "Scale the parameters: a state depends on the amplitudes' ratios alone.",
             ),
         ):
             if np.any(rows):
                 which = f"of sample {np.flatnonzero(rows)[0]} " if x.shape[1] else ""
                 raise InvalidArgumentError(
-                    f"The amplitudes {which}the circuit starts from are {fault}"
+                    f"The amplitudes {which}the circuit starts from are {fault}. {remedy}"
                 )
 
     def plan(self, batch: int, num_cotangents: int | None = None, *, ask: bool = False) -> Plan:

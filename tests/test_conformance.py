@@ -33,12 +33,12 @@ def double() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["compiled", "XLA"])
+@pytest.fixture
 def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """What the primitives are lowered to."""
-    if request.param == "XLA":
-        monkeypatch.setattr(foreign, "_is_registered", lambda: False)
     name: str = request.param
+    if name == "XLA":
+        monkeypatch.setattr(foreign, "_is_registered", lambda: False)
     return name
 
 
@@ -106,13 +106,23 @@ POINTS = [
     ("feature map", 8),
 ]
 
+# XLA compiles its form for seconds, so it has every kind of step once.
+BY_XLA = ("mixed", "atoms", "blocks", "given")
+
+
+def lowered(names: tuple[str, ...], by_xla: tuple[str, ...]) -> pytest.MarkDecorator:
+    """Cases by the compiled sweeps, and some of them by XLA's form."""
+    points = [("compiled", *point) for point in POINTS if point[0] in names]
+    points += [("XLA", *point) for point in POINTS if point[0] in by_xla]
+    return pytest.mark.parametrize(("lowering", "name", "batch"), points, indirect=["lowering"])
+
 
 def drawn(case: Case, batch: int) -> tuple[Any, Any]:
     x, w = values(case, batch)
     return x + 3 * (len(case.inputs) >= 4), w  # amplitudes away from zero
 
 
-@pytest.mark.parametrize(("name", "batch"), POINTS)
+@lowered(tuple(MADE), BY_XLA)
 def test_first_derivatives_of_expectations(name: str, batch: int, lowering: str) -> None:
     case = MADE[name]()
     x, w = drawn(case, batch)
@@ -145,7 +155,7 @@ def test_first_derivatives_of_expectations(name: str, batch: int, lowering: str)
     close(forward, of_weights)
 
 
-@pytest.mark.parametrize(("name", "batch"), [point for point in POINTS if point[0] != "constant"])
+@lowered(tuple(name for name in MADE if name != "constant"), ("mixed",))
 def test_second_derivatives_of_expectations(name: str, batch: int, lowering: str) -> None:
     case = MADE[name]()
     x, w = drawn(case, batch)
@@ -173,14 +183,15 @@ def test_second_derivatives_of_expectations(name: str, batch: int, lowering: str
     nestings: list[tuple[Any, Any]] = [(jax.jacfwd, jax.jacrev)]
     if lowering == "compiled":
         nestings += [(jax.jacrev, jax.jacrev), (jax.jacrev, jax.jacfwd), (jax.jacfwd, jax.jacfwd)]
-    for outer, inner in nestings[: 4 if name in ("mixed", "given lanes") else 2]:
+    for outer, inner in nestings[: 4 if name in ("mixed", "wide given") else 2]:
         found = jax.jit(outer(inner(total)))(every)
         close(found, expected, 1e-6)
         close(found, found.T)
 
 
-@pytest.mark.parametrize("name", ["mixed", "wide given"])
-def test_states_and_probabilities(name: str, lowering: str) -> None:
+@lowered(("mixed", "wide given"), ("mixed",))
+def test_states_and_probabilities(name: str, batch: int, lowering: str) -> None:
+    del batch
     case = MADE[name]()
     x, w = drawn(case, 2)
     state = jaxqnn.statevector(case.circuit, **case.split)
@@ -193,8 +204,9 @@ def test_states_and_probabilities(name: str, lowering: str) -> None:
     close(jax.jit(jax.jacrev(lambda w: chances(x, w)))(w), found)
 
 
-@pytest.mark.parametrize("name", ["mixed", "wide given", "wide blocks"])
-def test_single_precision(name: str, lowering: str) -> None:
+@lowered(("mixed", "wide given", "wide blocks"), ("given",))
+def test_single_precision(name: str, batch: int, lowering: str) -> None:
+    del batch
     case = MADE[name]()
     x, w = drawn(case, 2)
     function = jaxqnn.expectation(case.circuit, **case.split)

@@ -160,14 +160,12 @@ class Deferral:
             case Initialize() | ParameterizedInitialize():
                 self._initialize(gate, qubits, scope)
             case ControlFlowOp():
-                self._use(qubits, bits, scope.where or "")
                 self._control_flow(gate, qubits, bits, scope)
             case _:
                 body = _body_that_measures(gate)
                 if body is None:
                     self._unitary(gate, qubits, scope)
                 else:
-                    self._use(qubits, bits, scope.where or "")
                     self._enter(body, qubits, bits, scope, scope.condition)
 
     def _enter(
@@ -186,6 +184,9 @@ class Deferral:
         self, gate: ControlFlowOp, qubits: Sequence[int], bits: Sequence[int], scope: Scope
     ) -> None:
         where = scope.where or ""
+        decides = isinstance(gate, IfElseOp | SwitchCaseOp)
+        if decides:
+            self._use(qubits, bits, where)
         match gate:
             case BoxOp():
                 chosen = [(gate.blocks[0], ALWAYS)]
@@ -206,9 +207,9 @@ class Deferral:
                 raise AssertionError(gate)
         for body, condition in chosen:
             self._enter(body, qubits, bits, scope, both(scope.condition, condition))
-        if isinstance(gate, IfElseOp | SwitchCaseOp):
+        if decides:
             # What a branch measures is not at the circuit's end, even if it is the only branch.
-            self._use(qubits, bits, scope.where or "")
+            self._use(qubits, bits, where)
 
     def _holder(self, scope: Scope) -> Any:
         return lambda bit: self.holders.get(scope.bits[bit])

@@ -83,7 +83,7 @@ class Expressions:
             raise _not_real(value, where) from None
         except (ArithmeticError, ValueError) as error:
             raise JaxQNNError(
-                f"{where}: the expression {value} cannot be read: {error}. Write it in Qiskit's "
+                f"{where}: the expression {value} cannot be read: {error}. Use Qiskit's "
                 "functions, sums, products, quotients and powers of real numbers."
             ) from error
         if terms is not None:
