@@ -242,9 +242,13 @@ def _function(model: Model, mesh: Mesh | None) -> Function:
     """``f(inputs (..., P), weights (..., W))`` -> (..., *output_shape)."""
     core: Function
     if mesh is None:
-        core = _in_each_mode(lambda measured: partial(_outputs, model, measured), model.measurement)
+        # Made when it is called: a state too large to be measured is refused before.
+        core = _in_each_mode(
+            lambda measured: partial(_outputs, model, measured), lambda: model.measurement
+        )
     else:
-        on_mesh = _in_each_mode(lambda data: mesh_function(data, mesh), mesh_data(model, mesh))
+        data = mesh_data(model, mesh)  # refuses a mesh that does not fit
+        on_mesh = _in_each_mode(lambda here: mesh_function(here, mesh), lambda: data)
 
         def core(inputs: jax.Array, weights: jax.Array) -> jax.Array:
             return on_mesh(*jax.vmap(model.padded_columns)(inputs, weights))
@@ -290,7 +294,7 @@ def _outputs(
     return outputs.reshape(*states.shape[:2], measurement.num_outputs)
 
 
-def _in_each_mode(make: Callable[[Any], Function], data: Any) -> Function:
+def _in_each_mode(make: Callable[[Any], Function], data: Callable[[], Any]) -> Function:
     """A function of arrays of the dtypes that JAX's 32-bit mode has, or of its 64-bit mode's.
 
     JAX remembers an array that a traced function closes over as what it was in the mode that saw it
@@ -301,7 +305,7 @@ def _in_each_mode(make: Callable[[Any], Function], data: Any) -> Function:
     def function(inputs: jax.Array, weights: jax.Array) -> jax.Array:
         mode = jax.dtypes.canonicalize_dtype(np.float64)
         if mode not in made:
-            made[mode] = make(in_this_mode(data))
+            made[mode] = make(in_this_mode(data()))
         return made[mode](inputs, weights)
 
     return function

@@ -30,7 +30,7 @@ from jaxqnn.sweep.arrays import ProgramArrays
 _TABULATED_AT_ONCE = 20
 
 # A gather's index is a signed integer of 32 bits.
-_WIDEST_LABEL = 31
+WIDEST_LABEL = 31
 
 
 class Model:
@@ -244,11 +244,11 @@ def check_width(num_qubits: int, num_added: int = 0) -> None:
     Raises:
         JaxQNNError: If one device would hold more than 2^31 amplitudes.
     """
-    if num_qubits > _WIDEST_LABEL:
+    if num_qubits > WIDEST_LABEL:
         raise JaxQNNError(
             f"A state of {num_qubits} qubits{of_them(num_added)} on one device takes "
             f"{readable(8 << num_qubits)} in single precision, and the engine counts amplitudes by "
-            f'{_WIDEST_LABEL} bits. Share the state out: mesh= with an axis "state" of more '
+            f'{WIDEST_LABEL} bits. Share the state out: mesh= with an axis "state" of more '
             "devices."
         )
 

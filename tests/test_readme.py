@@ -112,6 +112,6 @@ def test_extras_that_are_named_exist() -> None:
     extras = settings[settings.index("[project.optional-dependencies]") :]
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        for names in re.findall(r"\"(?:jaxqnn|\.)\[([\w,]+)\]\"", text):
+        for names in re.findall(r"\"(?:jaxqnn|\.)\[([a-z,]+)\]\"", text):
             for name in names.split(","):
                 assert f"\n{name} = [" in extras, f"{page.name} names the extra {name}"
