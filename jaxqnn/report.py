@@ -136,8 +136,8 @@ class VerifyReport:
             )
             for difference in self.differences[:_SHOWN]
         ]
-        head = ("quantity", "weights", "sample", "output", "parameter")
-        head += ("jaxqnn", "QML", "Statevector", "wrong")
+        head = ["quantity", "weights", "sample", "output", "parameter"]
+        head += ["jaxqnn", "QML", "Statevector", "wrong"]
         caption = f"{len(shown)} of {len(self.differences)} entries that differ"
         return text + table(caption, shown, head)
 
