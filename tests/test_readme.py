@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 import jaxqnn
@@ -66,6 +68,18 @@ def test_a_block_runs_on_its_own(place: str, code: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_notebook_runs_and_shows_what_it_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(matplotlib.rcParams, "backend", "agg")
+    notebook = json.loads((GUIDE / "demo.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    names: dict[str, object] = {}
+    for number, cell in enumerate(cells):
+        exec(compile("".join(cell["source"]), f"demo.ipynb, cell {number}", "exec"), names)
+    shown = {kind for cell in cells for out in cell["outputs"] for kind in out.get("data", {})}
+    assert {"image/png", "text/html"} <= shown
+    assert all(out["output_type"] != "error" for cell in cells for out in cell["outputs"])
+
+
 def test_the_readme_is_short_and_has_blocks() -> None:
     assert len(README.splitlines()) < 250
     assert [place for place, _ in BLOCKS if place.startswith("README")]
@@ -73,6 +87,7 @@ def test_the_readme_is_short_and_has_blocks() -> None:
 
 def test_the_guide_has_every_page_and_the_readme_names_each() -> None:
     assert {page.stem for page in PAGES[1:]} == TOPICS
+    assert "](demo.ipynb)" in (GUIDE / "index.md").read_text(encoding="utf-8")
     for name in TOPICS - {"index"}:
         assert f"jaxqnn/guide/{name}.md" in README
         assert f"]({name}.md)" in (GUIDE / "index.md").read_text(encoding="utf-8")
