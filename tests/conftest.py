@@ -27,7 +27,7 @@ def strict_promotion(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 _ENOUGH = 1 << 30
-_MORE = 1 << 28  # what is left after a release may itself be more than enough
+_MORE = 1 << 27  # what is left after a release may itself be more than enough
 
 _kept = 0
 

@@ -88,7 +88,7 @@ EXPRESSIONS: list[Callable[[Any, Any, float], Any]] = [
     lambda a, b, c: (b + 2).cos().arccos() - c,
     lambda a, b, c: abs(a * b - 50) / 4,
     lambda a, b, c: abs((3.1 - a) * (2.2 - b)) / 4,
-    lambda a, b, c: abs((a + c).log()) + ((b - 3) ** 0.5) ** 2,
+    lambda a, b, c: abs((a + c).log()) - abs((b - 3) ** 0.5),
     lambda a, b, c: abs(abs(abs(a) - 4) - 2) * c,
 ]
 

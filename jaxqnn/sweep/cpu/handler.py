@@ -8,6 +8,8 @@ nothing to do.  No Python runs in it and nothing in it may raise.
 
 from __future__ import annotations
 
+from functools import cache
+
 import llvmlite.binding as llvm
 from numba import types
 
@@ -132,6 +134,7 @@ def handle(frame: int) -> int:
     return 0
 
 
+@cache
 def addresses() -> tuple[int, int]:
     """Where ``handle`` and ``help_out`` are, compiled or loaded from disk."""
     help_out.compile()
