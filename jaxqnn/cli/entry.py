@@ -75,7 +75,7 @@ class _Raw(io.FileIO):
 
 
 def _stream(stream: Any, number: int) -> Any:
-    """Standard output or error, which writes `\\u2500` where its encoding has no such letter."""
+    """Standard output or error, which writes the number of a letter its encoding has not."""
     try:
         os.fstat(number)
         encoding = stream.encoding

@@ -34,7 +34,9 @@ def load(file: Path) -> list[QuantumCircuit]:
     except (KeyboardInterrupt, SystemExit, JaxQNNError):
         raise
     except BaseException as error:  # each loader has its own classes, and Rust panics have another
-        raise JaxQNNError(f"{file} cannot be read: {_reason(error, said.getvalue(), file)} {remedy}") from error
+        raise JaxQNNError(
+            f"{file} cannot be read: {_reason(error, said.getvalue(), file)} {remedy}"
+        ) from error
     if not circuits:
         raise JaxQNNError(f"{file} contains no circuit. Save one with qiskit.qpy.dump.")
     for index, circuit in enumerate(circuits):
@@ -132,12 +134,23 @@ def _stderr_into(said: io.StringIO) -> Iterator[None]:
 
 def _reason(error: BaseException, said: str, file: Path) -> str:
     """What a loader says, in one line: its message may be a Rust backtrace in colours."""
-    text = _ESCAPE_CODE.sub("", str(error)).strip().strip("'\"") or said.strip()
+    # Qiskit's errors print as their repr; what they say is their message.
+    text = str(getattr(error, "message", None) or error)
+    text = _ESCAPE_CODE.sub("", text).strip().strip("'\"") or said.strip() or _offence(error)
     if found := _RUST_ERROR.search(text):
         text = found[1]
-    line = text.splitlines()[0].strip() if text else "it is not well formed"
+    line = text.splitlines()[0].strip()
     if line.startswith(place := f"{file}:"):  # OpenQASM 2's own words: file:line,column: what
         line = line.removeprefix(place)
     if re.match(r"\d+,\d+: ", line):
         line = f"line {line}"
     return line if line.endswith(".") else f"{line}."
+
+
+def _offence(error: BaseException) -> str:
+    """Where OpenQASM 3's parser stopped, which its error keeps to itself."""
+    for cause in getattr(error.__cause__, "args", ()):
+        token = getattr(cause, "offendingToken", None)
+        if token is not None:
+            return f"{token.line},{token.column}: {token.text!r} is not expected here"
+    return f"{type(error).__name__}, and no word where"

@@ -20,12 +20,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import orbax.checkpoint as ocp
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 
 import jaxqnn
+from jaxqnn.examples.command import missing
+
+try:
+    import orbax.checkpoint as ocp
+except ImportError:
+    raise missing(__name__, "orbax", "checkpoint") from None
 
 SAMPLES, BATCH, SEED = 64, 16, 0
 
