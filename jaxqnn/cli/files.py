@@ -140,7 +140,7 @@ def _reason(error: BaseException, said: str, file: Path) -> str:
     if found := _RUST_ERROR.search(text):
         text = found[1]
     line = text.splitlines()[0].strip()
-    if line.startswith(place := f"{file}:"):  # OpenQASM 2's own words: file:line,column: what
+    for place in (f"{file}:", f"{file.name}:"):  # OpenQASM 2 says file:line,column: what
         line = line.removeprefix(place)
     if re.match(r"\d+,\d+: ", line):
         line = f"line {line}"

@@ -34,7 +34,7 @@ Advance = Callable[..., None]
 
 
 def width() -> int:
-    """Columns of the terminal; a fixed number when piped. The variable COLUMNS has the last word."""
+    """Columns of the terminal, or what the variable COLUMNS says; a fixed number when piped."""
     return shutil.get_terminal_size((_PIPED_WIDTH, 24)).columns if _has_width() else _PIPED_WIDTH
 
 
@@ -145,7 +145,7 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
         task = bar.add_task(label, total=total, detail="")
 
         def advance(detail: str, steps: int = 1) -> None:
-            bar.update(task, advance=steps, detail=shortened(printable(detail)))
+            bar.update(task, advance=steps, detail=shortened(printable(detail), 30 if narrow else 72))
 
         yield advance
 

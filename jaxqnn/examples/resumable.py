@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,13 +117,13 @@ def progress(first: int, steps: int, state: dict[str, Any]) -> Iterator[int]:
             )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Train a network; kill it; run it again.")
     parser.add_argument("directory", type=Path)
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--qubits", type=int, default=4)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     train(given.directory, given.steps, given.qubits)
 
 
