@@ -228,13 +228,15 @@ def test_info_defines_every_symbol_of_its_listing(tmp_path: Path) -> None:
 
 
 def test_circuits_of_nothing_read_well(tmp_path: Path) -> None:
-    file = save(tmp_path / "e.qpy", [QuantumCircuit(3, name="nothing"), QuantumCircuit(name="less")])
+    file = save(
+        tmp_path / "e.qpy", [QuantumCircuit(3, name="nothing"), QuantumCircuit(name="less")]
+    )
     text = run("info", file, code=2)
     assert "3, none of them acted on" in text
     assert "layers               none" in text
     assert "up to" not in text
     assert "circuit 'less': The circuit has no qubits" in text
-    assert "ok" in run("check", save(tmp_path / "n.qpy", [QuantumCircuit(3, name="nothing")]))
+    assert "ok" in run("check", save(tmp_path / "n.qpy", [nothing]))
 
 
 def test_the_keys_are_the_same_in_every_command(tmp_path: Path, rotation: QuantumCircuit) -> None:

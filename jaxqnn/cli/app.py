@@ -47,7 +47,7 @@ def _version(shown: bool) -> None:
     if shown:
         from importlib.metadata import version  # which reads the disk
 
-        typer.echo(f"jaxqnn {version('jaxqnn')}")
+        print(f"jaxqnn {version('jaxqnn')}")
         raise typer.Exit
 
 

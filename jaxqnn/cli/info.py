@@ -4,7 +4,6 @@ import re
 import textwrap
 from dataclasses import dataclass
 
-import typer
 from qiskit.circuit import QuantumCircuit
 
 from jaxqnn import EstimatorQNN
@@ -110,13 +109,13 @@ def print_info(info: CircuitInfo, *, full: bool) -> None:
         "one state": size(info.state_bytes),
         f"gradient, batch {info.batch}": f"{size(info.peak_bytes)} at most",
     }
-    typer.echo(printable(info.name))
+    print(printable(info.name))
     for name, value in facts.items():
         _print_hanging(f"  {name:<20} ", printable(str(value)))
-    typer.echo()
-    if info.layers or info.phases:
+    print()
+    if info.instructions:
         _print_program(info.program.splitlines(), full=full)
-        typer.echo()
+        print()
 
 
 def _qubits(info: CircuitInfo) -> str:
@@ -128,7 +127,7 @@ def _qubits(info: CircuitInfo) -> str:
 
 def _layers(info: CircuitInfo) -> str:
     if not info.layers:
-        return "none: the state does not change from its start"
+        return "none: the start is the final state"
     return (
         f"{info.layers}, of up to {info.rotation_qubits} rotations, "
         f"{info.phases} phase terms in all"
@@ -139,22 +138,22 @@ def _print_program(lines: list[str], *, full: bool) -> None:
     """The listing, and before it what its words and letters mean: those that it has."""
     head, *body = lines
     shown = body if full else body[:_SHOWN_LINES]
-    typer.echo(f"  {head}")
+    print(f"  {head}")
     for sign, meaning in _LEGEND.items():
         if any(re.search(sign, line) for line in shown):
             _print_hanging("    ", meaning)
-    typer.echo()
+    print()
     for line in shown:
-        typer.echo(f"  {line}")
+        print(f"  {line}")
     if len(body) > len(shown):
-        typer.echo(f"  ... {len(body) - len(shown)} more lines, shown by --full")
+        print(f"  ... {len(body) - len(shown)} more lines, shown by --full")
 
 
 def _print_hanging(label: str, text: str) -> None:
     """A labelled text, wrapped at words to the right of its label."""
     indent = " " * min(len(label), width() // 3)
     filled = textwrap.fill(label + text, width(), subsequent_indent=indent, break_on_hyphens=False)
-    typer.echo(filled)
+    print(filled)
 
 
 def _listed(names: tuple[str, ...]) -> str:

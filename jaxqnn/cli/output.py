@@ -54,7 +54,7 @@ def say(text: str, *, bold: bool = False) -> None:
 
 def complain(text: str) -> None:
     """One line on stderr."""
-    typer.echo(f"jaxqnn: {printable(' '.join(text.split()))}", err=True)
+    print(f"jaxqnn: {printable(' '.join(text.split()))}", file=sys.stderr)
 
 
 def printable(text: str) -> str:
@@ -97,7 +97,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]
     """
     text = [[printable(str(cell)) for cell in row] for row in rows]
     others = sum(
-        max(len(name), *(len(row[at]) for row in text)) + 2 for at, name in enumerate(header) if at
+        max(len(name), *(len(row[at]) for row in text)) + 3 for at, name in enumerate(header) if at
     )
     room = width() - others - 2
     say(printable(title), bold=True)
@@ -116,10 +116,10 @@ def _print_lists(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Each row as a block of lines, a line for each column."""
     longest = max(map(len, header))
     for first, *numbers in rows:
-        typer.echo(f"\n{shortened(first, width())}")
+        print(f"\n{shortened(first, width())}")
         for name, number in zip(header[1:], numbers, strict=True):
-            typer.echo(f"  {name:<{longest}}  {number}")
-    typer.echo()
+            print(f"  {name:<{longest}}  {number}")
+    print()
 
 
 @contextmanager
@@ -130,6 +130,7 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
     many steps to move: by one unless told otherwise, and by none when work begins.
     """
     narrow = shutil.get_terminal_size().columns < 100
+    longest = 30 if narrow else 72
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -145,7 +146,9 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
         task = bar.add_task(label, total=total, detail="")
 
         def advance(detail: str, steps: int = 1) -> None:
-            bar.update(task, advance=steps, detail=shortened(printable(detail), 30 if narrow else 72))
+            bar.update(
+                task, advance=steps, detail=shortened(printable(detail), 30 if narrow else 72)
+            )
 
         yield advance
 
@@ -165,7 +168,10 @@ def refusals() -> Iterator[None]:
 def tell_saved(picture: Path | None, *, as_json: bool) -> None:
     """Where the picture is, if one was wanted; beside JSON, on stderr."""
     if picture is not None:
-        typer.echo(f"Picture saved in {printable(str(picture))}", err=as_json)
+        print(
+            f"Picture saved in {printable(str(picture))}",
+            file=sys.stderr if as_json else sys.stdout,
+        )
 
 
 def seconds(value: float) -> str:
