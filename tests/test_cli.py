@@ -228,9 +228,8 @@ def test_info_defines_every_symbol_of_its_listing(tmp_path: Path) -> None:
 
 
 def test_circuits_of_nothing_read_well(tmp_path: Path) -> None:
-    file = save(
-        tmp_path / "e.qpy", [QuantumCircuit(3, name="nothing"), QuantumCircuit(name="less")]
-    )
+    nothing, less = QuantumCircuit(3, name="nothing"), QuantumCircuit(name="less")
+    file = save(tmp_path / "e.qpy", [nothing, less])
     text = run("info", file, code=2)
     assert "3, none of them acted on" in text
     assert "layers               none" in text

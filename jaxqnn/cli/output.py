@@ -146,9 +146,7 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
         task = bar.add_task(label, total=total, detail="")
 
         def advance(detail: str, steps: int = 1) -> None:
-            bar.update(
-                task, advance=steps, detail=shortened(printable(detail), 30 if narrow else 72)
-            )
+            bar.update(task, advance=steps, detail=shortened(printable(detail), longest))
 
         yield advance
 
