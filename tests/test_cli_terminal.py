@@ -15,6 +15,7 @@ import jax
 import pytest
 from qiskit import qpy
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
+from qiskit.quantum_info import Statevector
 from typer.testing import CliRunner
 
 import jaxqnn
@@ -67,7 +68,7 @@ def test_check_costs_a_few_runs_however_many_parameters(
 ) -> None:
     runs = 0
 
-    class Counted(check.Statevector):
+    class Counted(Statevector):
         def __init__(self, *arguments: Any, **named: Any) -> None:
             nonlocal runs
             runs += isinstance(arguments[0], QuantumCircuit)
@@ -117,9 +118,8 @@ def test_gates_that_turn_many_times_pass() -> None:
     circuit, angle = QuantumCircuit(1), Parameter("t")
     for _ in range(50):
         circuit.ry(20 * angle, 0)
-    found = check.check_circuit(circuit, points=1, directions=1, seed=0, atol=1e-8)
-    assert found.gradient_error is not None
-    assert found.gradient_error < 1e-5  # of a slope of up to 1000
+    found = check.check_circuit(circuit, points=1, directions=1, seed=0, atol=1e-10)
+    assert found.passed
 
 
 @pytest.mark.parametrize("command", ["check", "info"])

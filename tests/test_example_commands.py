@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -41,12 +42,11 @@ def test_the_list_is_there_at_once_by_its_command() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_help_runs_nothing(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module = import_module(f"jaxqnn.examples.{name}")
+    has_parser = module in (barren_plateau, resumable)
+    assert has_parser or module.run is command.run
+    start = module.main if has_parser else partial(command.run, module.main, module.__doc__)
     with pytest.raises(SystemExit) as ended:
-        if module in (barren_plateau, resumable):
-            module.main(["--help"])
-        else:
-            assert module.run is command.run
-            command.run(module.main, module.__doc__, ["--help"])
+        start(["--help"])
     assert ended.value.code == 0
     out, err = capsys.readouterr()
     assert out.startswith("usage: ")
