@@ -99,7 +99,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]
     others = sum(
         max(len(name), *(len(row[at]) for row in text)) + 3 for at, name in enumerate(header) if at
     )
-    room = width() - others - 2
+    room = width() - others - 4  # the edges, which boxes of ASCII letters have two of
     say(printable(title), bold=True)
     if room < min(_SHORTEST_NAME, max(len(row[0]) for row in text)) or room < len(header[0]):
         _print_lists(header, text)

@@ -134,12 +134,15 @@ def plot_variances(qubits: Sequence[int], curves: dict[str, list[Variance]], fil
         xticks=list(qubits),
     )
     handles, labels = panel.get_legend_handles_labels()
-    panel.legend(
-        [*handles[1:], handles[0]],  # matplotlib would put the bare line first
+    # Below the picture, where no curve can run through it; the bare line, which matplotlib would put
+    # first, comes last.
+    figure.legend(
+        [*handles[1:], handles[0]],
         [*labels[1:], labels[0]],
         frameon=False,
         fontsize="small",
-        loc="lower left",
+        loc="outside lower center",
+        ncols=2,
     )
     figure.savefig(file)
 
