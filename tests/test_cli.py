@@ -1,6 +1,7 @@
 """The command line, as a user calls it."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ import matplotlib.image
 import pytest
 from qiskit import qasm2, qasm3, qpy
 from qiskit.circuit import Parameter, QuantumCircuit
-from qiskit.circuit.library import real_amplitudes
+from qiskit.circuit.library import UnitaryGate, real_amplitudes, zz_feature_map
+from qiskit.quantum_info import random_unitary
 from typer.testing import CliRunner
 
 from jaxqnn.cli.app import app
@@ -73,8 +75,10 @@ def endless() -> QuantumCircuit:
     return circuit
 
 
-def test_help_names_the_commands_and_the_exit_codes() -> None:
-    text = run("--help")
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_names_the_commands_and_the_exit_codes(option: str) -> None:
+    assert "--atol" in run("check", option)
+    text = run(option)
     for word in ("demo", "check", "info", "bench", "Exit codes"):
         assert word in text
 
@@ -103,7 +107,7 @@ def test_check_takes_several_circuits(
     assert report["passed"]
     assert [entry["name"] for entry in report["circuits"]] == ["bell", "rotation"]
     assert report["circuits"][0]["gradient_error"] is None
-    assert report["circuits"][1]["gradient_parameters"] == ["theta"]
+    assert report["circuits"][1]["parameters"] == ["theta"]
     assert report["circuits"][1]["gradient_error"] < 1e-9
 
 
@@ -155,24 +159,6 @@ def test_check_refuses_what_does_not_fit(tmp_path: Path) -> None:
     assert "needs about 128.0 EiB" in run("check", save(tmp_path / "w.qpy", [wide]), code=2)
 
 
-@pytest.mark.parametrize("command", ["check", "info"])
-@pytest.mark.parametrize(
-    ("name", "content", "told"),
-    [
-        ("bad.qasm", b"OPENQASM 2.0;\nnonsense q;", "cannot be read"),
-        ("bad3.qasm", b"OPENQASM 3.0;\nnonsense q;", "cannot be read"),
-        ("bad.qpy", b"QISKIT but not quite", "cannot be read"),
-        ("circuit.py", b"raise SystemExit(7)", "no known ending"),
-    ],
-)
-def test_unreadable_files_are_refused(
-    tmp_path: Path, command: str, name: str, content: bytes, told: str
-) -> None:
-    file = tmp_path / name
-    file.write_bytes(content)
-    assert told in run(command, file, code=2)
-
-
 def test_a_missing_file_is_wrong_usage() -> None:
     run("check", "nowhere.qpy", code=2)
 
@@ -208,14 +194,68 @@ def test_info_takes_circuits_too_wide_to_run(tmp_path: Path) -> None:
     assert "TiB" in run("info", file)
 
 
-def test_info_names_what_it_does_not_support(tmp_path: Path, endless: QuantumCircuit) -> None:
-    text = run("info", save(tmp_path / "m.qpy", [endless]), code=2)
-    assert "endless" not in text.splitlines()[0]
+def test_info_names_what_it_does_not_support(
+    tmp_path: Path, bell: QuantumCircuit, endless: QuantumCircuit
+) -> None:
+    """The good circuits are shown, and the bad one is named in the words of `check`."""
+    file = save(tmp_path / "m.qpy", [bell, endless, bell])
+    text = run("info", file, code=2)
+    assert text.count("bell") == 2
+    (line,) = (line for line in text.splitlines() if "endless" in line)
+    assert line.startswith("jaxqnn: m.qpy: circuit 'endless': Instruction 0")
+    assert line in run("check", file, code=2)
+
+
+def test_info_defines_every_symbol_of_its_listing(tmp_path: Path) -> None:
+    """Whatever a line of the listing begins with, and its letters, are in the lines before it."""
+    listed = set()
+    clifford = QuantumCircuit(2)
+    clifford.h(0)
+    clifford.cx(0, 1)
+    block = QuantumCircuit(3)
+    block.append(UnitaryGate(random_unitary(8, seed=1)), [0, 1, 2])
+    for circuit in (real_amplitudes(3).compose(zz_feature_map(3)), clifford, block):
+        text = run("info", save(tmp_path / "r.qpy", [circuit]), "--full")
+        told, listing = text.split("program on")[1].split("\n\n", 1)
+        for line in listing.splitlines():
+            word = line.split()[0] if line.split() else ""
+            if word and word != "layer":
+                listed.add(word)
+                assert f"    {word}" in told
+            for letter in set(re.findall(r"\b([pxq])\d", line)):
+                assert f"{letter}0" in told
+    assert listed == {"start", "map", "phase", "rotate", "block", "labels"}
+
+
+def test_circuits_of_nothing_read_well(tmp_path: Path) -> None:
+    nothing, less = QuantumCircuit(3, name="nothing"), QuantumCircuit(name="less")
+    file = save(tmp_path / "e.qpy", [nothing, less])
+    text = run("info", file, code=2)
+    assert "3, none of them acted on" in text
+    assert "layers               none" in text
+    assert "up to" not in text
+    assert "circuit 'less': The circuit has no qubits" in text
+    assert "ok" in run("check", save(tmp_path / "n.qpy", [nothing]))
+
+
+def test_the_keys_are_the_same_in_every_command(tmp_path: Path, rotation: QuantumCircuit) -> None:
+    file = save(tmp_path / "r.qpy", [rotation])
+    checked, shown = run_json("check", file), run_json("info", file)
+    assert checked.keys() == shown.keys() == {"passed", "circuits", "refused"}
+    for entry in (checked["circuits"][0], shown["circuits"][0]):
+        assert entry["name"] == "rotation"
+        assert entry["qubits"] == 2
+        assert entry["num_parameters"] == 1
+        assert entry["parameters"] == ["theta"]
+    timed = run_json("bench", "--qubits", "2", "--batch", "1", "--repeats", "1")
+    assert timed["passed"]
+    assert {"network", "qubits", "num_parameters", "max_error"} <= timed["timings"][0].keys()
 
 
 def test_bench_compares_times_and_plots(tmp_path: Path) -> None:
     picture = tmp_path / "times.png"
     report = run_json("bench", "--qubits", "2", "--batch", "2", "--plot", picture)
+    assert report["passed"]
     assert [timing["network"] for timing in report["timings"]] == ["EstimatorQNN", "SamplerQNN"]
     for timing in report["timings"]:
         assert timing["passed"]

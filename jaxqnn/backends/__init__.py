@@ -9,6 +9,8 @@ from jaxqnn.backends.backend import Backend, Precision
 from jaxqnn.backends.xla import XlaBackend
 from jaxqnn.batches import platform
 from jaxqnn.measure.eager import knows
+from jaxqnn.measure.observables import TABULATED_QUBITS
+from jaxqnn.measure.specification import Expectation
 from jaxqnn.model import WIDEST_LABEL, Model
 
 __all__ = ["Backend", "Precision", "choose"]
@@ -18,12 +20,17 @@ def choose(
     model: Model, precision: Precision, device: jax.Device | None, mesh: Mesh | None
 ) -> Backend:
     """The compiled sweeps on a CPU, where NumPy can measure their states; else XLA."""
-    # A wider state's labels do not fit the measurement's masks, nor the state any machine.
-    is_cpu = model.program.num_qubits <= WIDEST_LABEL and mesh is None
-    is_cpu = is_cpu and platform(device) == "cpu"
-    if is_cpu and knows(model.measurement, model.program.num_qubits):
+    if mesh is None and platform(device) == "cpu" and _is_known(model):
         # Importing Numba takes a while, and only those who get here need it.
         from jaxqnn.backends.compiled import CompiledBackend
 
         return CompiledBackend(model, precision)
     return XlaBackend(model, precision, device, mesh)
+
+
+def _is_known(model: Model) -> bool:
+    """Whether NumPy can measure the states, found out without a table that does not fit."""
+    num_qubits = model.program.num_qubits
+    if num_qubits > TABULATED_QUBITS and not isinstance(model.specification, Expectation):
+        return False
+    return num_qubits <= WIDEST_LABEL and knows(model.measurement, num_qubits)

@@ -1,5 +1,5 @@
 """The command line. Nothing else in the package imports it."""
 
-from jaxqnn.cli.app import main
+from jaxqnn.cli.entry import main
 
 __all__ = ["main"]

@@ -1,35 +1,31 @@
-"""The commands and their options."""
+"""The commands and their options. Each imports what it needs when it is called."""
 
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jaxqnn.cli.bench import NETWORKS, print_timings, time_backward, timing_json
-from jaxqnn.cli.check import CircuitCheck, check_circuit
-from jaxqnn.cli.files import load
-from jaxqnn.cli.info import describe, print_info
 from jaxqnn.cli.output import (
     FAILED,
+    OK,
     REFUSED,
     print_json,
-    print_table,
     progress,
     refusals,
+    shortened,
+    tell_saved,
 )
-from jaxqnn.cli.plots import plot_timings
-from jaxqnn.errors import JaxQNNError
-from jaxqnn.figures import require_plotting
 
 app = typer.Typer(
     name="jaxqnn",
     help="Qiskit circuits as jit-compiled JAX functions, with batched exact gradients.",
-    epilog="Exit codes: 0 all is well, 1 a check failed, 2 wrong usage or an unsupported circuit.",
+    epilog="Exit codes: 0 all is well, 1 a check failed, 2 wrong usage, an unsupported circuit or "
+    "an output that cannot be written, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 CircuitFile = Annotated[
@@ -44,17 +40,14 @@ CircuitFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-
-
-def main() -> None:
-    """Entry point of the command `jaxqnn`."""
-    app(prog_name="jaxqnn")
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
 def _version(shown: bool) -> None:
     if shown:
-        typer.echo(f"jaxqnn {version('jaxqnn')}")
+        from importlib.metadata import version  # which reads the disk
+
+        print(f"jaxqnn {version('jaxqnn')}")
         raise typer.Exit
 
 
@@ -85,12 +78,14 @@ def demo(
     Every value is compared with Qiskit's. Takes about half a minute, of which QML's own backward
     passes take most.
     """
-    from jaxqnn.cli.demo import run_demo  # optax and scikit-learn, which only this command needs
-
     with refusals():
+        from jaxqnn.figures import require_plotting
+
         require_plotting(plot)
+        from jaxqnn.cli.demo import run_demo
+
         passed = run_demo(steps=steps, seed=seed, plot=plot, as_json=as_json)
-    raise typer.Exit(0 if passed else FAILED)
+    raise typer.Exit(OK if passed else FAILED)
 
 
 @app.command()
@@ -98,58 +93,49 @@ def check(
     file: CircuitFile,
     as_json: Json = False,
     points: Annotated[int, typer.Option(min=1, help="Random parameter values to compare at.")] = 3,
-    gradients: Annotated[
-        int, typer.Option(min=0, help="Parameters whose gradient is compared, at most.")
-    ] = 16,
+    directions: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Random directions of all parameters to compare the gradient along."
+        ),
+    ] = 1,
     atol: Annotated[float, typer.Option(help="Largest difference that counts as equal.")] = 1e-10,
     seed: Seed = 0,
 ) -> None:
     """Compare a circuit's state, <Z...Z> and gradient with Qiskit's Statevector.
 
     A circuit that measures on the way has no one state; its <Z...Z> is the mean over all branches.
-    The gradient is compared with central differences, to 1e-7. Exit code 1 if a circuit differs,
-    2 if the file or a circuit in it cannot be handled.
+    The gradient by all parameters is compared with central differences along random directions, to
+    1e-7. Exit code 1 if a circuit differs, 2 if the file or a circuit in it cannot be handled.
     """
+    with progress("Checking", 1, quiet=as_json) as advance:
+        advance("loading Qiskit and JAX", 0)
+        from jaxqnn.cli import check as checking
+        from jaxqnn.cli.circuits import complain_of, each, report
+        from jaxqnn.cli.files import load
+
     with refusals():
         circuits = load(file)
-    results: list[CircuitCheck] = []
-    refused: list[dict[str, str]] = []
-    with progress("Checking", len(circuits), quiet=as_json) as advance:
-        for circuit in circuits:
-            advance(circuit.name)
-            try:
-                result = check_circuit(
-                    circuit, points=points, gradients=gradients, seed=seed, atol=atol
-                )
-            except JaxQNNError as error:
-                refused.append({"name": circuit.name, "error": error.message})
-            else:
-                results.append(result)
-
+    amount = {"points": points, "directions": directions}
+    total = sum(checking.num_steps(circuit, **amount) for circuit in circuits)
+    with progress("Checking", total, quiet=as_json) as advance:
+        results, refused = each(
+            circuits,
+            lambda circuit: checking.check_circuit(
+                circuit,
+                seed=seed,
+                atol=atol,
+                advance=lambda said, by=1: advance(f"{shortened(circuit.name, 12)}: {said}", by),
+                **amount,
+            ),
+        )
     failed = any(not result.passed for result in results)
     if as_json:
-        passed = not (failed or refused)
-        print_json({"passed": passed, "circuits": [asdict(r) for r in results], "refused": refused})
+        print_json(report(not failed, [asdict(result) for result in results], refused))
     elif results:
-        print_table(
-            f"{file.name}: largest distance from Qiskit, double precision",
-            ("circuit", "qubits", "parameters", "state", "<Z...Z>", "gradient", "parity"),
-            [
-                (
-                    result.name,
-                    result.num_qubits,
-                    result.num_parameters,
-                    "-" if result.state_error is None else f"{result.state_error:.0e}",
-                    f"{result.expectation_error:.0e}",
-                    "-" if result.gradient_error is None else f"{result.gradient_error:.0e}",
-                    "ok" if result.passed else "FAILED",
-                )
-                for result in results
-            ],
-        )
-    for entry in refused:
-        typer.echo(f"jaxqnn: circuit {entry['name']!r}: {entry['error']}", err=True)
-    raise typer.Exit(FAILED if failed else REFUSED if refused else 0)
+        checking.print_checks(results, file.name)
+    complain_of(refused, file)
+    raise typer.Exit(FAILED if failed else REFUSED if refused else OK)
 
 
 @app.command()
@@ -165,13 +151,20 @@ def info(
 
     Nothing is run or allocated, so circuits too large for this machine can be asked about.
     """
+    from jaxqnn.cli.circuits import complain_of, each, report
+    from jaxqnn.cli.files import load
+    from jaxqnn.cli.info import describe, print_info
+
     with refusals():
-        found = [describe(circuit, batch) for circuit in load(file)]
+        circuits = load(file)
+    found, refused = each(circuits, lambda circuit: describe(circuit, batch))
     if as_json:
-        print_json({"circuits": [asdict(entry) for entry in found]})
+        print_json(report(True, [asdict(entry) for entry in found], refused))
     else:
         for entry in found:
             print_info(entry, full=full)
+    complain_of(refused, file)
+    raise typer.Exit(REFUSED if refused else OK)
 
 
 @app.command()
@@ -195,18 +188,26 @@ def bench(
     qubits expect half a minute for each network.
     """
     with refusals():
+        from jaxqnn.figures import require_plotting
+
         require_plotting(plot)
+        from jaxqnn.cli.bench import NETWORKS, print_timings, time_backward, timing_json
+        from jaxqnn.cli.plots import plot_timings
+
         sizes = sorted(set(qubits or (2, 4, 6)))
         timings = []
         with progress("Timing", len(sizes) * len(NETWORKS), quiet=as_json) as advance:
             for network in NETWORKS:
                 for size in sizes:
+                    advance(f"{network}, {size} qubits", 0)
                     timings.append(time_backward(network, size, batch, repeats, seed))
                     advance(f"{network}, {size} qubits")
-    if as_json:
-        print_json({"timings": [timing_json(timing) for timing in timings]})
-    else:
-        print_timings(timings)
+    passed = all(timing.passed for timing in timings)
     if plot is not None:
         plot_timings(timings, plot)
-    raise typer.Exit(0 if all(timing.passed for timing in timings) else FAILED)
+    if as_json:
+        print_json({"passed": passed, "timings": [timing_json(timing) for timing in timings]})
+    else:
+        print_timings(timings)
+    tell_saved(plot, as_json=as_json)
+    raise typer.Exit(OK if passed else FAILED)

@@ -28,11 +28,11 @@ class Timing:
     network: Network
     qubits: int
     batch: int
-    parameters: int
+    num_parameters: int
     qml_seconds: float
     first_seconds: float
     steady_seconds: float
-    max_difference: float
+    max_error: float
 
     @property
     def ratio(self) -> float:
@@ -42,7 +42,7 @@ class Timing:
     @property
     def passed(self) -> bool:
         """Whether both libraries computed the same numbers."""
-        return self.max_difference <= TOLERANCE
+        return self.max_error <= TOLERANCE
 
 
 def problem(network: Network, qubits: int) -> EstimatorQNN | SamplerQNN:
@@ -72,11 +72,11 @@ def time_backward(network: Network, qubits: int, batch: int, repeats: int, seed:
         network,
         qubits,
         batch,
-        parameters=qnn.num_inputs + qnn.num_weights,
+        num_parameters=qnn.num_inputs + qnn.num_weights,
         qml_seconds=qml,
         first_seconds=first,
         steady_seconds=statistics.median(steady),
-        max_difference=difference,
+        max_error=difference,
     )
 
 
@@ -90,12 +90,12 @@ def print_timings(timings: list[Timing]) -> None:
             (
                 timing.network,
                 timing.qubits,
-                timing.parameters,
+                timing.num_parameters,
                 seconds(timing.qml_seconds),
                 seconds(timing.first_seconds),
                 seconds(timing.steady_seconds),
                 f"{timing.ratio:,.0f}x" if timing.passed else "-",
-                f"{timing.max_difference:.0e}" if timing.passed else "WRONG",
+                f"{timing.max_error:.0e}" if timing.passed else "WRONG",
             )
             for timing in timings
         ],

@@ -5,11 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from jaxqnn.cli.bench import Timing, print_timings, time_backward, timing_json
 from jaxqnn.cli.networks import NetworkRow, network_rows
-from jaxqnn.cli.output import print_json, print_table, progress, seconds, stdout
+from jaxqnn.cli.output import print_json, print_table, progress, say, seconds, tell_saved
 from jaxqnn.cli.plots import plot_training
 from jaxqnn.cli.training import Training, train
 
@@ -38,6 +36,7 @@ def run_demo(*, steps: int, seed: int, plot: Path | None, as_json: bool) -> bool
     timings: list[Timing] = []
     with progress("Backward passes, QML's takes seconds", 2, quiet=as_json) as advance:
         for network in ("EstimatorQNN", "SamplerQNN"):
+            advance(network, 0)
             timings.append(time_backward(network, _QUBITS, _BATCH, _REPEATS, seed))
             advance(network)
     passed = all(row.passed for row in rows) and all(timing.passed for timing in timings)
@@ -46,10 +45,9 @@ def run_demo(*, steps: int, seed: int, plot: Path | None, as_json: bool) -> bool
         print_json(_json(rows, training, timings, elapsed, passed))
     else:
         print_timings(timings)
-        if plot is not None:
-            typer.echo(f"Curves and decision boundary: {plot}")
         verdict = "All values agree with Qiskit's." if passed else "SOME VALUES DIFFER, see above."
-        typer.echo(f"{verdict} {elapsed:.0f} s in all.")
+        say(f"{verdict} {elapsed:.0f} s in all.")
+    tell_saved(plot, as_json=as_json)
     return passed
 
 
@@ -88,7 +86,7 @@ def _print_training(training: Training) -> None:
             for step in shown
         ],
     )
-    stdout().print(
+    say(
         f"{last} steps in {seconds(training.seconds)}, compilation included; "
         f"test accuracy {training.test_accuracies[-1]:.3f} "
         f"(logistic regression: {training.baseline_accuracy:.3f})\n"

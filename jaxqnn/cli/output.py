@@ -1,9 +1,12 @@
 """What the commands print: results on stdout, progress and errors on stderr."""
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -16,24 +19,69 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
-
-from jaxqnn.errors import JaxQNNError
+from rich.text import Text
 
 OK, FAILED, REFUSED = 0, 1, 2
 """Exit codes: all is well, a check failed, the request cannot be carried out."""
 
 _PIPED_WIDTH = 110
+_LONGEST_NAME = 32
+_SHORTEST_NAME = 12
 
-Advance = Callable[[str], None]
+Advance = Callable[..., None]
+
+
+def width() -> int:
+    """Columns of the terminal, or what the variable COLUMNS says; a fixed number when piped."""
+    return shutil.get_terminal_size((_PIPED_WIDTH, 24)).columns if _has_width() else _PIPED_WIDTH
+
+
+def _has_width() -> bool:
+    return sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
 
 
 def stdout() -> Console:
-    """The console for results; plain text of a fixed width when piped."""
-    width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    return Console(width=width, highlight=False)
+    """The console for results, for which text is text: no markup, no emoji codes."""
+    return Console(width=width(), highlight=False, markup=False, emoji=False)
+
+
+def say(text: str, *, bold: bool = False) -> None:
+    """A sentence on stdout, wrapped at words."""
+    stdout().print(Text(text, style="bold" if bold else ""))
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    print(f"jaxqnn: {printable(' '.join(text.split()))}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """A name from a file, with its control characters (escape codes, newlines) written out.
+
+    Example:
+        >>> printable("red" + chr(27) + "[31m").startswith("red" + chr(92) + "x1b")
+        True
+    """
+    return "".join(letter if letter.isprintable() else _written_out(letter) for letter in text)
+
+
+def _written_out(letter: str) -> str:
+    return repr(letter)[1:-1]
+
+
+def shortened(name: str, longest: int = _LONGEST_NAME) -> str:
+    """A name whose middle is left out where it is long.
+
+    Example:
+        >>> shortened("a_circuit_of_many_words", 11)
+        'a_ci...ords'
+    """
+    if len(name) <= longest:
+        return name
+    kept = longest - 3
+    return f"{name[: kept - kept // 2]}...{name[len(name) - kept // 2 :]}"
 
 
 def print_json(data: Mapping[str, Any]) -> None:
@@ -42,31 +90,54 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table whose first column is text and whose others are numbers."""
+    """A table whose first column is text and whose others are numbers.
+
+    Where the terminal is too narrow, names are shortened in the middle; where that is not enough,
+    each row is printed as a list.
+    """
+    text = [[printable(str(cell)) for cell in row] for row in rows]
+    others = sum(
+        max(len(name), *(len(row[at]) for row in text)) + 3 for at, name in enumerate(header) if at
+    )
+    room = width() - others - 4  # the edges, which boxes of ASCII letters have two of
+    say(printable(title), bold=True)
+    if room < min(_SHORTEST_NAME, max(len(row[0]) for row in text)) or room < len(header[0]):
+        _print_lists(header, text)
+        return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for position, name in enumerate(header):
-        table.add_column(name, justify="right" if position else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    console = stdout()
-    console.print(title, style="bold")
-    console.print(table)
+        table.add_column(Text(name), justify="right" if position else "left", no_wrap=True)
+    for first, *numbers in text:
+        table.add_row(*map(Text, (shortened(first, room), *numbers)))
+    stdout().print(table)
+
+
+def _print_lists(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Each row as a block of lines, a line for each column."""
+    longest = max(map(len, header))
+    for first, *numbers in rows:
+        print(f"\n{shortened(first, width())}")
+        for name, number in zip(header[1:], numbers, strict=True):
+            print(f"  {name:<{longest}}  {number}")
+    print()
 
 
 @contextmanager
 def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance]:
-    """A progress bar on stderr if that is a terminal; yields a function that moves it by one.
+    """A progress bar on stderr if that is a terminal; yields a function that moves it.
 
-    The function takes a text to show beside the bar: the loss, the size at work.
+    The function takes a text to show beside the bar, what is at work or what came of it, and by how
+    many steps to move: by one unless told otherwise, and by none when work begins.
     """
+    narrow = shutil.get_terminal_size().columns < 100
+    longest = 30 if narrow else 72
     bar = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=10 if narrow else 40),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
+        TextColumn("{task.fields[detail]}", markup=False),
         console=Console(stderr=True),
         transient=True,
         disable=quiet or not sys.stderr.isatty(),
@@ -74,8 +145,8 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
     with bar:
         task = bar.add_task(label, total=total, detail="")
 
-        def advance(detail: str) -> None:
-            bar.update(task, advance=1, detail=detail)
+        def advance(detail: str, steps: int = 1) -> None:
+            bar.update(task, advance=steps, detail=shortened(printable(detail), longest))
 
         yield advance
 
@@ -83,11 +154,22 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
 @contextmanager
 def refusals() -> Iterator[None]:
     """Turn the library's errors into one line on stderr and exit code 2."""
+    from jaxqnn.errors import JaxQNNError  # which imports Qiskit
+
     try:
         yield
     except JaxQNNError as error:
-        typer.echo(f"jaxqnn: {error.message}", err=True)
+        complain(error.message)
         raise typer.Exit(REFUSED) from error
+
+
+def tell_saved(picture: Path | None, *, as_json: bool) -> None:
+    """Where the picture is, if one was wanted; beside JSON, on stderr."""
+    if picture is not None:
+        print(
+            f"Picture saved in {printable(str(picture))}",
+            file=sys.stderr if as_json else sys.stdout,
+        )
 
 
 def seconds(value: float) -> str:

@@ -58,7 +58,7 @@ def _plot_boundary(figure: Any, plane: Any, result: "Training") -> None:
 
 
 def plot_timings(timings: Sequence["Timing"], file: Path) -> None:
-    """Seconds of QML's backward and of ours against the number of qubits, one panel a network."""
+    """Seconds of QML's backward and of a steady call of ours, by qubits; one panel a network."""
     kinds = list(dict.fromkeys(timing.network for timing in timings))
     figure, axes = new_figure(len(kinds), share_y=True)
     for panel, kind in zip(axes, kinds, strict=True):
@@ -66,8 +66,8 @@ def plot_timings(timings: Sequence["Timing"], file: Path) -> None:
         qubits = [row.qubits for row in rows]
         curves = (
             ("QML, parameter shift", [row.qml_seconds for row in rows], "0.5", "s"),
-            ("jaxqnn, first call", [row.first_seconds for row in rows], "#93c5fd", "^"),
-            ("jaxqnn, steady", [row.steady_seconds for row in rows], "#1d4ed8", "o"),
+            # No first calls: how long they take depends on which of them came first.
+            ("jaxqnn, steady call", [row.steady_seconds for row in rows], "#1d4ed8", "o"),
         )
         for label, times, colour, marker in curves:
             panel.semilogy(qubits, times, marker=marker, color=colour, label=label)
@@ -77,5 +77,6 @@ def plot_timings(timings: Sequence["Timing"], file: Path) -> None:
             xticks=qubits,
         )
     axes[0].set_ylabel("seconds")
-    axes[0].legend(frameon=False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(file)

@@ -111,14 +111,14 @@ def random_circuit_variance(num_qubits: int) -> float:
 
 
 def plot_variances(qubits: Sequence[int], curves: dict[str, list[Variance]], file: Path) -> None:
-    """Variance against the number of qubits, with two standard errors."""
+    """Variance against the number of qubits, with one standard error either way."""
     figure, (panel,) = new_figure(1)
     styles = (("#1d4ed8", "o"), ("#c2410c", "s"), ("#0f766e", "^"))
     for (name, found), (colour, marker) in zip(curves.items(), styles, strict=True):
         panel.errorbar(
             qubits,
             [variance.value for variance in found],
-            yerr=[2 * variance.error for variance in found],
+            yerr=[variance.error for variance in found],
             color=colour,
             marker=marker,
             capsize=3,
@@ -134,12 +134,15 @@ def plot_variances(qubits: Sequence[int], curves: dict[str, list[Variance]], fil
         xticks=list(qubits),
     )
     handles, labels = panel.get_legend_handles_labels()
-    panel.legend(
-        [*handles[1:], handles[0]],  # matplotlib would put the bare line first
+    # Below the picture, where no curve can run through it; the bare line, which matplotlib would put
+    # first, comes last.
+    figure.legend(
+        [*handles[1:], handles[0]],
         [*labels[1:], labels[0]],
         frameon=False,
         fontsize="small",
-        loc="lower left",
+        loc="outside lower center",
+        ncols=2,
     )
     figure.savefig(file)
 
@@ -169,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[Variance]]:
             print(f"{name}  n = {num_qubits:2}  {found.value:.1e} ± {found.error:.0e}", flush=True)
     if given.plot is not None:
         plot_variances(given.qubits, curves, given.plot)
+        print(f"Picture saved in {given.plot}")
     return curves
 
 

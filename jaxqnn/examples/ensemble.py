@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxqnn.examples.command import run
 from jaxqnn.examples.data import FloatArray, breast_cancer
 from jaxqnn.examples.training import accuracy, classifier, minimise
 
@@ -69,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

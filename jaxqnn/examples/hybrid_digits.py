@@ -9,14 +9,19 @@ All three train together; the quantum layer's backward pass is one VJP for the w
 
 from __future__ import annotations
 
-import torch
 from qiskit.quantum_info import SparsePauliOp
-from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 import jaxqnn
+from jaxqnn.examples.command import missing, run
 from jaxqnn.examples.data import digits
 from jaxqnn.examples.training import accuracy, initial_weights, reuploading
+
+try:
+    import torch
+    from torch import nn
+    from torch.utils.data import DataLoader, TensorDataset
+except ImportError:
+    raise missing(__name__, "torch", "torch") from None
 
 QUBITS = 4
 
@@ -75,4 +80,4 @@ def main(epochs: int = 10) -> tuple[list[float], float]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

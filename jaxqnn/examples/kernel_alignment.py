@@ -32,6 +32,7 @@ from qiskit_machine_learning.utils.loss_functions import KernelLoss
 from sklearn.svm import SVC
 
 import jaxqnn
+from jaxqnn.examples.command import run
 from jaxqnn.examples.data import Data, FloatArray, digits
 
 FEATURES = 4
@@ -162,4 +163,4 @@ def main(steps: int = 60) -> dict[str, Score]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

@@ -26,6 +26,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.gradients import DerivativeType
 
 import jaxqnn
+from jaxqnn.examples.command import run
 from jaxqnn.examples.data import FloatArray
 from jaxqnn.examples.training import initial_weights
 
@@ -125,4 +126,4 @@ def main(num_spins: int = 4, steps: int = 150) -> Race:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 import jaxqnn
+from jaxqnn.examples.command import run
 from jaxqnn.examples.data import FloatArray, iris_pair
 from jaxqnn.examples.training import initial_weights, reuploading
 from jaxqnn.sklearn import NeuralNetworkClassifier
@@ -68,4 +69,4 @@ def main(iterations: int = 30) -> FloatArray:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

@@ -16,6 +16,7 @@ from qiskit_machine_learning.optimizers import SLSQP
 from sklearn.linear_model import LinearRegression
 
 import jaxqnn
+from jaxqnn.examples.command import run
 from jaxqnn.examples.data import diabetes
 from jaxqnn.examples.training import initial_weights, reuploading
 
@@ -60,4 +61,4 @@ def main(iterations: int = 60) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import orbax.checkpoint as ocp
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 
 import jaxqnn
+from jaxqnn.examples.command import missing
+
+try:
+    import orbax.checkpoint as ocp
+except ImportError:
+    raise missing(__name__, "orbax", "checkpoint") from None
 
 SAMPLES, BATCH, SEED = 64, 16, 0
 
@@ -112,13 +117,13 @@ def progress(first: int, steps: int, state: dict[str, Any]) -> Iterator[int]:
             )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Train a network; kill it; run it again.")
     parser.add_argument("directory", type=Path)
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--qubits", type=int, default=4)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     train(given.directory, given.steps, given.qubits)
 
 

@@ -16,13 +16,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import torch
 from qiskit_machine_learning.algorithms import NeuralNetworkClassifier
 from qiskit_machine_learning.optimizers import ADAM
 
 import jaxqnn
+from jaxqnn.examples.command import missing, run
 from jaxqnn.examples.data import Data, FloatArray, breast_cancer
 from jaxqnn.examples.training import accuracy, classifier, initial_weights, minimise
+
+try:
+    import torch
+except ImportError:
+    raise missing(__name__, "torch", "torch") from None
 
 RATE = 0.1  # Adam's learning rate
 
@@ -91,4 +96,4 @@ def main(steps: int = 60) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, __doc__)

@@ -124,7 +124,9 @@ def expectation(built: CircuitProgram, sums: Sequence[SparsePauliOp]) -> Measure
     diagonal = all(shift == 0 for strings in terms for shift, _, _ in strings)
     if diagonal and built.program.num_qubits <= TABULATED_QUBITS:
         return Diagonal(np.stack([_diagonal(strings, built) for strings in terms]))
-    return _in_chunks(terms)
+    # A state this wide fits no machine, but what it would take can be asked for.
+    wide = built.program.num_qubits > np.iinfo(np.uint32).bits
+    return _in_chunks(terms, np.uint64 if wide else np.uint32)
 
 
 def strings(built: CircuitProgram, sums: Sequence[SparsePauliOp]) -> PauliSums:
