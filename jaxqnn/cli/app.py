@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from jaxqnn import __version__
 from jaxqnn.cli.output import (
     FAILED,
     OK,
@@ -45,9 +46,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 def _version(shown: bool) -> None:
     if shown:
-        from importlib.metadata import version  # which reads the disk
-
-        print(f"jaxqnn {version('jaxqnn')}")
+        print(f"jaxqnn {__version__}")
         raise typer.Exit
 
 

@@ -134,7 +134,7 @@ def plot_variances(qubits: Sequence[int], curves: dict[str, list[Variance]], fil
         xticks=list(qubits),
     )
     handles, labels = panel.get_legend_handles_labels()
-    # Below the picture, where no curve can run through it; the bare line, which matplotlib would put
+    # Below the picture, where no curve can run through it; the bare line, which matplotlib puts
     # first, comes last.
     figure.legend(
         [*handles[1:], handles[0]],

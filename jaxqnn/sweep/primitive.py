@@ -34,6 +34,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxqnn.promotion import usual_promotion
 from jaxqnn.sweep import foreign, written_out, xla
 from jaxqnn.sweep.arrays import ProgramArrays
+from jaxqnn.sweep.mapping import AXES, batched
 
 Arrays = Sequence[Any]
 
@@ -295,94 +296,9 @@ ad.primitive_transposes[curve_p] = _curve_transpose
 ad.primitive_transposes[bend_p] = _bend_transpose
 
 
-# Batching. What an operand's axes are, by their letters: V is the one mapped over.
-
-_AXES = {
-    evolve_p: ("EBP", "EW"),
-    push_p: ("EBP", "EW", "EBS", "ETBP", "ETCW"),
-    pull_p: ("EBP", "EW", "EBS", "ETBS"),
-    curve_p: ("EBP", "EW", "EBS", "ELBS", "ETBP", "ETCW"),
-    bend_p: ("EBP", "EW", "EBS", "ETBP", "ETCW", "ETBP", "ETCW"),
-}
-_RESULTS = {
-    evolve_p: ("EBS",),
-    push_p: ("ETBS",),
-    pull_p: ("ETBP", "ETCW"),
-    curve_p: ("ETBP", "ETCW"),
-    bend_p: ("ETBS",),
-}
-
-
-def _batched(
-    primitive: Primitive, operands: Arrays, dims: Arrays, **params: Any
-) -> tuple[Any, Any]:
-    size = next(o.shape[d] for o, d in zip(operands, dims, strict=True) if d is not None)
-    if size == 0:
-        return _of_nothing(primitive, operands, dims, **params)
-    mapped = [dim is not None for dim in dims]
-    # Where the mapped axis goes: members, samples and their classes, or directions (and bras).
-    into = "E" if mapped[1] else "BC" if mapped[0] or mapped[2] else "TL"
-    merged = []
-    for operand, dim, axes in zip(operands, dims, _AXES[primitive], strict=True):
-        if not any(letter in axes for letter in into):
-            # Nothing of it is mapped.
-            merged.append(operand)
-            continue
-        letter = next(letter for letter in into if letter in axes)
-        at = axes.index(letter)
-        if dim is None:
-            if letter == "L" and operand.shape[at] == 1:
-                merged.append(operand)  # one bra for all directions
-                continue
-            operand = jnp.broadcast_to(operand[None], (size, *operand.shape))
-            dim = 0
-        elif letter == "L" and operand.shape[at + (dim <= at)] == 1:
-            # Each bra has several directions.
-            operand = jnp.repeat(operand, _count(operands, dims, primitive), axis=at + (dim <= at))
-        operand = jnp.moveaxis(operand, dim, at)
-        shape = operand.shape
-        merged.append(operand.reshape(*shape[:at], shape[at] * shape[at + 1], *shape[at + 2 :]))
-    if into == "BC" and "classes" in params:
-        params["classes"] *= size
-    found = primitive.bind(*merged, **params)
-    several = primitive.multiple_results
-    results, out_dims = [], []
-    for result, axes in zip(found if several else [found], _RESULTS[primitive], strict=True):
-        letter = next(letter for letter in into if letter in axes)
-        at = axes.index(letter)
-        shape = result.shape
-        results.append(result.reshape(*shape[:at], size, shape[at] // size, *shape[at + 1 :]))
-        out_dims.append(at)
-    return (results, out_dims) if several else (results[0], out_dims[0])
-
-
-def _of_nothing(
-    primitive: Primitive, operands: Arrays, dims: Arrays, **params: Any
-) -> tuple[Any, Any]:
-    """The results of a mapped axis of length zero."""
-    shapes = [list(operand.shape) for operand in operands]
-    for shape, dim in zip(shapes, dims, strict=True):
-        if dim is not None:
-            del shape[dim]
-    one = jax.eval_shape(
-        partial(primitive.bind, **params),
-        *(jax.ShapeDtypeStruct(s, o.dtype) for s, o in zip(shapes, operands, strict=True)),
-    )
-    empty = jax.tree.map(lambda result: jnp.zeros((0, *result.shape), result.dtype), one)
-    return empty, jax.tree.map(lambda _: 0, one)
-
-
-def _count(operands: Arrays, dims: Arrays, primitive: Primitive) -> int:
-    """T, of the operand that has directions of x."""
-    i = _AXES[primitive].index("ETBP")
-    shape = list(operands[i].shape)
-    if dims[i] is not None:
-        del shape[dims[i]]
-    return int(shape[1])
-
-
-for _primitive in _AXES:
-    batching.primitive_batchers[_primitive] = partial(_batched, _primitive)
+for _primitive in (evolve_p, push_p, pull_p, curve_p, bend_p):
+    assert _primitive.name in AXES
+    batching.primitive_batchers[_primitive] = partial(batched, _primitive)
 
 
 # Lowering: XLA's form everywhere, and the compiled sweeps where they can run.
@@ -409,7 +325,7 @@ def _alone(primitive: Primitive, params: tuple[tuple[str, Any], ...]) -> Callabl
     return jax.jit(partial(primitive.bind, **dict(params)))
 
 
-for _primitive in _AXES:
+for _primitive in (evolve_p, push_p, pull_p, curve_p, bend_p):
     _name = _primitive.name.removeprefix("jaxqnn_")
     _rules: dict[str, Any] = {"name": _name, "several": _primitive.multiple_results}
     mlir.register_lowering(_primitive, partial(_anywhere, **_rules))
