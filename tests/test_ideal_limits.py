@@ -177,7 +177,6 @@ def test_options_are_a_record_that_neither_library_reads() -> None:
 BAD: dict[str, Any] = {
     "no shots": ("SamplerQNN", lambda: {"sampler": StatevectorSampler(default_shots=0)}),
     "no shots of QML's": ("SamplerQNN", lambda: {"sampler": QMLSampler(shots=0)}),
-    "no shots of ours": ("SamplerQNN", lambda: {"sampler": jaxqnn.JaxSampler(shots=0)}),
     "negative precision": (
         "EstimatorQNN",
         lambda: {"estimator": StatevectorEstimator(), "default_precision": -0.1},

@@ -1,7 +1,7 @@
 """What a mapped axis of the primitives' operands becomes a part of.
 
-An operand's axes have letters: E members, B samples, C classes of them, T directions, L bras, and P,
-W and S for columns and states, which are never mapped over.
+An operand's axes have letters: E members, B samples, C classes of them, T directions, L bras, and
+P, W and S for columns and states, which are never mapped over.
 """
 
 from __future__ import annotations
