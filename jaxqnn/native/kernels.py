@@ -112,8 +112,9 @@ def _undone(
 def angle_cotangents(lowered: Lowered, values: Values, states: Floats) -> tuple[Floats, Floats]:
     """Runs the reverse sweep: cotangents of the shared angles and of the samples', see ``pull``."""
     shape = (states.shape[1] - 1, states.shape[0] * LANES)
-    of_shared = np.empty((lowered.num_shared, *shape))
-    of_sample = np.empty((lowered.num_sample, *shape))
+    # Not every angle is written: what lay there before would leave its rounding in the others.
+    of_shared = np.zeros((lowered.num_shared, *shape))
+    of_sample = np.zeros((lowered.num_sample, *shape))
     sweeps.undo(
         lowered.steps,
         values,
