@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.circuit.library import real_amplitudes
@@ -276,6 +276,24 @@ def refusals() -> dict[str, str]:
     return found
 
 
+def spread_inputs() -> dict[str, Any]:
+    """Inputs that the user has spread out, without a mesh of ours: errors, and where results are."""
+    made, x, w = circuit(6)
+    f = jaxqnn.expectation(made, input_params=x, weight_params=w)
+    inputs, weights = RNG.normal(size=(16, len(x))), RNG.normal(size=len(w))
+    rows = NamedSharding(mesh(8, 1), PartitionSpec("batch"))
+    spread = jax.device_put(inputs, rows)
+    per_sample = jax.jit(jax.vmap(jax.grad(lambda x, w: f(x, w)[0], (0, 1)), in_axes=(0, None)))
+    pairs = [
+        (jax.jit(f)(spread, weights), f(inputs, weights)),
+        *zip(per_sample(spread, weights), per_sample(inputs, weights), strict=True),
+    ]
+    return {
+        "errors": [float(np.max(np.abs(np.asarray(a) - np.asarray(b)))) for a, b in pairs],
+        "rows": [a.sharding.shard_shape(a.shape)[0] for a, _ in pairs],
+    }
+
+
 def message(call: Callable[[], object]) -> str:
     try:
         call()
@@ -300,6 +318,7 @@ if __name__ == "__main__":
         "ensemble": ensemble_error,
         "memory": lambda: memory(18),
         "state": state_of_a_mesh,
+        "spread": spread_inputs,
         "refusals": refusals,
     }
     print(json.dumps({name: parts[name]() for name in sys.argv[1:] or parts}))

@@ -50,6 +50,13 @@ def test_functions_and_their_gradients_are_those_of_one_device() -> None:
 
 
 @pytest.mark.slow
+def test_inputs_that_a_user_spread_out_stay_so() -> None:
+    found = on_eight_devices("spread")
+    assert largest(found["errors"]) < 1e-12
+    assert found["rows"] == [2, 2, 2]  # of sixteen samples
+
+
+@pytest.mark.slow
 def test_networks_on_a_mesh_return_what_they_return_without() -> None:
     errors = on_eight_devices("networks")
     assert [len(errors[name]) for name in ("forward", "backward", "vjp")] == [1, 2, 2]
