@@ -199,5 +199,6 @@ def test_every_source_of_machine_code_is_registered() -> None:
             continue
         for name in imported:
             if name and name.startswith("jaxqnn."):
-                file = project.joinpath(*name.split(".")).with_suffix(".py")
+                place = project.joinpath(*name.split("."))
+                file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
                 assert file in registered, f"{path.name} compiles what {name} says"
