@@ -28,7 +28,7 @@ def refuse_after_fork() -> None:
     if _is_broken:
         raise JaxQNNError(
             "This process was forked after JAX had started, and JAX's threads are not in it: what "
-            "JAX runs would never end. Start workers by spawning, as in "
+            "JAX runs would never end. Use workers that are spawned, as in "
             'multiprocessing.get_context("spawn") or "forkserver" and joblib\'s default do, or '
             "fork before anything is computed. Networks on the CPU, of up to 20 qubits and "
             "without functions of parameters such as sin(x), work in forked workers."

@@ -37,7 +37,7 @@ FAULTS = [
     ("open3.qasm", b"OPENQASM 3.0;\nqubit[2 q;", "line 2,", CORRECT),
     ("include.qasm", b'OPENQASM 2.0;\ninclude "foo.inc";', "unable to find 'foo.inc'", CORRECT),
     ("binary.qasm", bytes(range(256)), "byte 128 is not UTF-8", "Name the file by its format"),
-    ("none.qasm", b"// nothing\n", "is empty", "Write a circuit"),
+    ("none.qasm", b"// nothing\n", "is empty", "Save a circuit"),
     ("circuit.py", b"raise SystemExit(7)", "no known ending", ".qpy"),
 ]
 

@@ -194,11 +194,19 @@ def test_every_source_of_machine_code_is_registered() -> None:
     registered = cache._files(jit.SOURCES)
     for path in registered:
         tree = ast.parse(path.read_text())
-        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        imported = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                modules = {f"{node.module}.{alias.name}" for alias in node.names}
+                modules = {name for name in modules if _file(project, name).exists()}
+                imported |= modules or {node.module}
         if "jaxqnn.sweep.cpu.jit" not in imported:
             continue
         for name in imported:
-            if name and name.startswith("jaxqnn."):
-                place = project.joinpath(*name.split("."))
-                file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+            if name.startswith("jaxqnn."):
+                file = _file(project, name)
                 assert file in registered, f"{path.name} compiles what {name} says"
+
+
+def _file(project: Path, module: str) -> Path:
+    return project.joinpath(*module.split(".")).with_suffix(".py")

@@ -94,7 +94,7 @@ def _qasm(file: Path) -> list[QuantumCircuit]:
         ) from error
     code = _COMMENT.sub("", code)
     if not code.strip():
-        raise JaxQNNError(f"{file} is empty. Write a circuit into it with qiskit.qasm2.dump.")
+        raise JaxQNNError(f"{file} is empty. Save a circuit in it with qiskit.qasm2.dump.")
     version = _VERSION.search(code)
     return _qasm3(file) if version and int(version[1]) >= 3 else _qasm2(file)
 
