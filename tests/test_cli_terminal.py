@@ -90,7 +90,7 @@ def test_check_costs_a_few_runs_however_many_parameters(
     assert found.passed
     assert runs == 3 + check.DIFFERENCE_RUNS
     assert moved == check.num_steps(circuit, points=3, directions=1)
-    assert any("compiled" in detail for detail in said)
+    assert any("compiling" in detail for detail in said)
     assert any("gradient" in detail for detail in said)
 
 

@@ -183,7 +183,8 @@ def bench(
     """Time backward on this machine against qiskit-machine-learning's own.
 
     A ZZ feature map (2 repetitions) and real amplitudes (3 repetitions), gradients by all inputs
-    and weights, in double precision. Values are compared first. QML's time grows steeply: at 6
+    and weights, in double precision. Values are compared first. The column "first" is the first
+    call for that circuit, in a process that has run those above it. QML's time grows steeply: at 6
     qubits expect half a minute for each network.
     """
     with refusals():

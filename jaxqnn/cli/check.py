@@ -99,7 +99,7 @@ def check_circuit(
     values = _draw(circuit, points, rng)
     reference = _z_reference(circuit)
     has_state = reference.read_branches is None
-    advance("running ours (the first time on a machine, it is compiled)", 0)
+    advance("compiling and running ours", 0)
     states, means, slopes = _ours(circuit, values, has_state=has_state)
     advance("ours is done")
 

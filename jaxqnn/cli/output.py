@@ -29,6 +29,8 @@ OK, FAILED, REFUSED = 0, 1, 2
 _PIPED_WIDTH = 110
 _LONGEST_NAME = 32
 _SHORTEST_NAME = 12
+_NARROW, _WIDE = 70, 100
+"""Columns of a terminal that has room for a bar beside the words, and for a long one."""
 
 Advance = Callable[..., None]
 
@@ -129,12 +131,14 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
     The function takes a text to show beside the bar, what is at work or what came of it, and by how
     many steps to move: by one unless told otherwise, and by none when work begins.
     """
-    narrow = shutil.get_terminal_size().columns < 100
-    longest = 30 if narrow else 72
+    columns = shutil.get_terminal_size().columns
+    bar_width = 40 if columns >= _WIDE else 10 if columns >= _NARROW else 0
+    bars = [BarColumn(bar_width)] if bar_width else []
+    longest = max(_SHORTEST_NAME, columns - len(label) - 21 - bar_width)
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=10 if narrow else 40),
+        *bars,
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[detail]}", markup=False),

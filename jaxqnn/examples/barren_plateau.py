@@ -134,8 +134,7 @@ def plot_variances(qubits: Sequence[int], curves: dict[str, list[Variance]], fil
         xticks=list(qubits),
     )
     handles, labels = panel.get_legend_handles_labels()
-    # Below the picture, where no curve can run through it; the bare line, which matplotlib would
-    # put first, comes last.
+    # Below the picture, where no curve can run through it; the bare line last, not first.
     figure.legend(
         [*handles[1:], handles[0]],
         [*labels[1:], labels[0]],
