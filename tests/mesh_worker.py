@@ -277,7 +277,7 @@ def refusals() -> dict[str, str]:
 
 
 def spread_inputs() -> dict[str, Any]:
-    """Inputs that the user has spread out, without a mesh of ours: errors, and where results are."""
+    """Inputs that the user has spread out, without a mesh of ours."""
     made, x, w = circuit(6)
     f = jaxqnn.expectation(made, input_params=x, weight_params=w)
     inputs, weights = RNG.normal(size=(16, len(x))), RNG.normal(size=len(w))

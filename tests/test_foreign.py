@@ -64,7 +64,9 @@ def test_the_layout_is_the_header_s() -> None:
         own = frame[field] + (found[f"XLA_FFI_{field.title()}"][inner] if inner else 0)
         assert own == offset, name
     assert found["XLA_FFI_Buffer"]["data"] == handler.BUFFER_DATA
-    assert found["XLA_FFI_Extension_Base"]["type"] == handler.EXTENSION["type"]
+    # Renamed in JAX 0.12.
+    extension = found.get("XLA_FFI_InternalExtension") or found["XLA_FFI_Extension_Base"]
+    assert extension["type"] == handler.EXTENSION["type"]
     assert found["XLA_FFI_Metadata_Extension"]["metadata"] == handler.EXTENSION["metadata"]
     version = found["XLA_FFI_Api_Version"]
     assert found["XLA_FFI_Metadata"]["api_version"] + version["major_version"] == 24
