@@ -1,4 +1,4 @@
-"""The API reference as web pages, from the docstrings: ``python docs/reference.py [FOLDER]``.
+"""The API reference as web pages, from the docstrings: ``python -m jaxqnn.cli.reference [FOLDER]``.
 
 Needs the extra ``dev``.  A warning, as of a name that is not found, is an error.
 """
@@ -9,13 +9,13 @@ import sys
 import warnings
 from pathlib import Path
 
-import pdoc
-
 import jaxqnn
 
 
 def main(folder: str = "build/reference") -> None:
     """Write the pages of all that is public."""
+    import pdoc  # of the extra dev
+
     warnings.simplefilter("error")
     for name in jaxqnn.__all__:
         # pdoc does not see what is imported only when it is asked for.
