@@ -123,7 +123,10 @@ def test_gates_that_turn_many_times_pass() -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "info"])
-def test_names_are_printed_as_they_are(tmp_path: Path, command: str) -> None:
+def test_names_are_printed_as_they_are(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # or else long names are shortened
     file = save(tmp_path / "[red]a[b].qpy", rotation(MARKUP))
     text = CliRunner().invoke(app, [command, str(file)]).stdout
     assert PRINTED in text
