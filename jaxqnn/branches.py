@@ -27,6 +27,7 @@ from qiskit.circuit import (
 from qiskit.circuit.controlflow import CASE_DEFAULT
 from qiskit.circuit.library import Initialize
 from qiskit.quantum_info import Statevector
+from qiskit_machine_learning.circuit.library.raw_feature_vector import ParameterizedInitialize
 
 from jaxqnn.circuit.conditions import evaluate
 from jaxqnn.errors import JaxQNNError, UnsupportedCircuitError
@@ -96,7 +97,8 @@ def branches(circuit: QuantumCircuit, *, measure_at_end: bool = True) -> list[Br
 def _resets(operation: Any) -> bool:
     if isinstance(operation, Gate):
         return False
-    if isinstance(operation, Reset | Initialize):
+    # The latter has no definition until its parameters are bound.
+    if isinstance(operation, Reset | Initialize | ParameterizedInitialize):
         return True
     definition = getattr(operation, "definition", None)
     return definition is not None and any(_resets(item.operation) for item in definition.data)
