@@ -314,14 +314,13 @@ def test_the_function_in_jaxs_own_mode_is_left_alone() -> None:
 
 def test_what_has_no_second_derivative_says_so() -> None:
     circuit, x, w = circuit_and_parameters()
-    with pytest.warns(UserWarning, match="not known to be exact"):
-        noisy = jaxqnn.EstimatorQNN(
-            circuit=circuit,
-            input_params=x,
-            weight_params=w,
-            estimator=StatevectorEstimator(seed=1),
-            input_gradients=True,
-        )
+    noisy = jaxqnn.EstimatorQNN(
+        circuit=circuit,
+        input_params=x,
+        weight_params=w,
+        estimator=StatevectorEstimator(seed=1),
+        input_gradients=True,
+    )
     connector = jaxqnn.TorchConnector(noisy, numbers(3).astype(np.float32))
     data = torch.as_tensor(numbers(2, 2), dtype=torch.float32).requires_grad_()
     connector(data).sum().backward()
