@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.quantum_info import SparsePauliOp, Statevector, random_unitary
 from qiskit.quantum_info.operators.base_operator import BaseOperator
 
 Floats = NDArray[np.float64]
@@ -162,4 +162,19 @@ def small() -> Case:
     circuit.cx(1, 2)
     circuit.ry(w[1], 2)
     circuit.ry(w[0] + x[0], 0)
+    return Case(circuit, tuple(x), tuple(w))
+
+
+def with_blocks(num_qubits: int) -> Case:
+    """Blocks of two sizes between rotations, shared phases and phases of the samples."""
+    x, w = ParameterVector("x", 2), ParameterVector("w", 3)
+    circuit = QuantumCircuit(num_qubits)
+    circuit.h(range(num_qubits))
+    circuit.rzz(x[0], 0, num_qubits - 1)
+    circuit.unitary(random_unitary(8, seed=1), [0, 2, 1])
+    for q in range(num_qubits):
+        circuit.rx(w[q % 3] * x[q % 2], q)
+        circuit.rz(w[(q + 1) % 3], q)
+    circuit.unitary(random_unitary(4, seed=2), [num_qubits - 1, 0])
+    circuit.ry(w[2], 0)
     return Case(circuit, tuple(x), tuple(w))

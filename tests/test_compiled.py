@@ -9,10 +9,10 @@ import jax
 import numpy as np
 import pytest
 from jax.sharding import Mesh
-from oracles import Case, observables
+from oracles import Case, observables, with_blocks
 from qiskit.circuit import ParameterVector, QuantumCircuit
 from qiskit.circuit.library import efficient_su2, real_amplitudes, zz_feature_map
-from qiskit.quantum_info import SparsePauliOp, Statevector, random_unitary
+from qiskit.quantum_info import SparsePauliOp, Statevector
 from random_circuits import random_case
 
 import jaxqnn
@@ -33,21 +33,6 @@ def tutorial(num_qubits: int) -> Case:
     ansatz = real_amplitudes(num_qubits, reps=2)
     inputs, weights = tuple(features.parameters), tuple(ansatz.parameters)
     return Case(features.compose(ansatz), inputs, weights)
-
-
-def with_blocks(num_qubits: int) -> Case:
-    """Blocks of two sizes between rotations, shared phases and phases of the samples."""
-    x, w = ParameterVector("x", 2), ParameterVector("w", 4)
-    circuit = QuantumCircuit(num_qubits)
-    circuit.h(range(num_qubits))
-    circuit.rzz(x[0], 0, num_qubits - 1)
-    circuit.unitary(random_unitary(8, seed=1), [0, 2, 1])
-    for q in range(num_qubits):
-        circuit.rx(w[q % 4] * x[q % 2], q)
-        circuit.rz(w[(q + 1) % 4], q)
-    circuit.unitary(random_unitary(4, seed=2), [num_qubits - 1, 0])
-    circuit.ry(w[2], 0)
-    return Case(circuit, tuple(x), tuple(w))
 
 
 def angle_embedding(num_qubits: int) -> Case:

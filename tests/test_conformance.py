@@ -13,10 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from complex_step import derivatives
-from oracles import CASES, Case, differences, observables, values
+from oracles import CASES, Case, differences, observables, values, with_blocks
 from qiskit.circuit import ParameterVector, QuantumCircuit
 from qiskit.circuit.library import efficient_su2, zz_feature_map
-from qiskit.quantum_info import random_unitary
 from qiskit_machine_learning.circuit.library import raw_feature_vector
 
 import jaxqnn
@@ -40,21 +39,6 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if name == "XLA":
         monkeypatch.setattr(foreign, "_is_registered", lambda: False)
     return name
-
-
-def with_blocks(num_qubits: int) -> Case:
-    """Blocks of two sizes between rotations, shared phases and phases of the samples."""
-    x, w = ParameterVector("x", 2), ParameterVector("w", 3)
-    circuit = QuantumCircuit(num_qubits)
-    circuit.h(range(num_qubits))
-    circuit.rzz(x[0], 0, num_qubits - 1)
-    circuit.unitary(random_unitary(8, seed=1), [0, 2, 1])
-    for q in range(num_qubits):
-        circuit.rx(w[q % 3] * x[q % 2], q)
-        circuit.rz(w[(q + 1) % 3], q)
-    circuit.unitary(random_unitary(4, seed=2), [num_qubits - 1, 0])
-    circuit.ry(w[2], 0)
-    return Case(circuit, tuple(x), tuple(w))
 
 
 def given_amplitudes(num_features: int, num_qubits: int) -> Case:
