@@ -1,9 +1,9 @@
 """Qiskit circuits as fast, differentiable JAX functions and drop-in quantum neural networks.
 
 A circuit goes one way through the package: ``circuit`` lowers it to primitive operations,
-``program`` packs those into layers, ``sweep`` runs the layers and their adjoint (by ``engine`` where
-it is XLA that runs them), ``measure`` reads outputs off the state, and ``functions``, ``networks`` and ``kernels`` are what
-users call.
+``program`` packs those into layers, ``sweep`` runs the layers and their adjoint (by ``engine``
+where it is XLA that runs them), ``measure`` reads outputs off the state, and ``functions``,
+``networks`` and ``kernels`` are what users call.
 """
 
 import sys

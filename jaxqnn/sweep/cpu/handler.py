@@ -120,13 +120,15 @@ def handle(frame: int) -> int:
         job[BRA] = _data(arguments, 3)
         job[OUT_X], job[OUT_W] = _data(results, 0), _data(results, 1)
         job[ROOM] = _data(results, 2)
-    job[HOLDERS] = job[WORKERS]
+    job[HOLDERS] = job[WORKERS] + 1
     for thread in range(1, job[WORKERS]):
         request = words(address + 8 * (SIZE + _CALL * thread))
         request[0], request[1], request[2] = 8 * _CALL, 0, _word(frame, _CONTEXT)
         request[3], request[4] = _helper(), address
         call(_word(_word(frame, _API), SCHEDULE), address + 8 * (SIZE + _CALL * thread))
-    work(address)
+    # One more holder than threads, so that the job outlives the wait for its last group. By the
+    # address, or all of the sweeps would be compiled a second time as a part of this function.
+    call(_helper(), address)
     while fetch_add(address + 8 * DONE, 0) < job[GROUPS]:
         pass
     if fetch_add(address + 8 * HOLDERS, -1) == 1:

@@ -238,7 +238,7 @@ def _forward(job: Pointer, steps: Steps, room: Room, first: int, several: int) -
     return sweeps.forward(steps, values, slopes, work, room.states, room.other, several)
 
 
-@compiled
+@inlined
 def _run_forward(job: Pointer, steps: Steps, room: Room, count: int) -> None:
     """EVOLVE and PUSH: what is asked for is the state, or its derivatives."""
     derives = job[OPERATION] == PUSH
@@ -253,7 +253,7 @@ def _run_forward(job: Pointer, steps: Steps, room: Room, count: int) -> None:
             _deliver(job, steps, state, job[OUT], room.at, count)
 
 
-@compiled
+@inlined
 def _run_reverse(job: Pointer, steps: Steps, room: Room, count: int) -> None:
     """PULL and CURVE: the cotangents of the columns, or their derivatives."""
     derives = job[OPERATION] == CURVE
@@ -298,7 +298,7 @@ def _run_reverse(job: Pointer, steps: Steps, room: Room, count: int) -> None:
             _write_columns(job, steps, room, first + i, count)
 
 
-@compiled
+@inlined
 def work(address: int) -> None:
     """Claims groups of a job's lanes until none is left, and computes them."""
     job = words(address)
