@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from jaxqnn.memory import require, usable_bytes
+from jaxqnn.processes import cores
 from jaxqnn.sweep.cpu.layout import LANES, lanes_are_labels
 
 Floats = NDArray[np.floating]
@@ -45,7 +46,7 @@ _GIVEN = _States(5, 14, 8)
 
 # A compiled sweep keeps every sample's state and cotangents. Of the samples that it works on it has
 # the same twice, in double precision, and the phases' angles, cosines and sines; so many cotangents
-# at most at once. Outputs are read by way of copies.
+# at most at once. In stages it has them once, as they are kept. Outputs are read by way of copies.
 _NATIVE_FORWARD, _NATIVE_BESIDES, _NATIVE_AT_WORK, _NATIVE_TOGETHER = 2.5, 1.5, 3.5, 8
 
 
@@ -105,6 +106,11 @@ class Footprint:
         """The peak for a batch computed at once, with the label map's index."""
         return self.fixed_bytes + batch * self.sample_bytes + (4 << self.num_qubits)
 
+    @property
+    def uses_all_cores(self) -> bool:
+        """Whether a piece is computed by all cores, so that one at a time is best."""
+        return False
+
     def most_rows(self, usable: int) -> int:
         """The largest batch that fits into these bytes; one, if none does."""
         return max(1, (usable - self.peak_bytes(0)) // self.sample_bytes)
@@ -130,9 +136,11 @@ class NativeFootprint(Footprint):
 
     Attributes:
         num_layers: Layers of the program.
+        is_tiled: Whether states are swept in stages: where they are, by all cores at once.
     """
 
     num_layers: int = 1
+    is_tiled: bool = False
 
     piece_bytes: ClassVar[int] = 1 << 24
     pads: ClassVar[bool] = False
@@ -146,9 +154,16 @@ class NativeFootprint(Footprint):
 
     def peak_bytes(self, batch: int) -> int:
         """The peak for a batch computed at once."""
-        states = 2 * min(self.num_cotangents, _NATIVE_TOGETHER) + _NATIVE_AT_WORK
-        at_work = self._lanes(batch) * states * (16 << self.num_qubits)
+        together = min(self.num_cotangents, _NATIVE_TOGETHER)
+        at_work = self._lanes(batch) * (2 * together + _NATIVE_AT_WORK) * (16 << self.num_qubits)
+        if self.is_tiled:
+            at_work = (1 + together) * self.state_bytes if together else 0
         return self.fixed_bytes + batch * self.sample_bytes + int(at_work)
+
+    @property
+    def uses_all_cores(self) -> bool:
+        """See ``Footprint``."""
+        return self.is_tiled
 
     def most_rows(self, usable: int) -> int:
         """See ``Footprint``."""
@@ -158,7 +173,7 @@ class NativeFootprint(Footprint):
 
     def is_worth_splitting(self, batch: int) -> bool:
         """See ``Footprint``: from about two milliseconds of work on."""
-        return self._amplitudes(batch) * self.num_layers >= 1 << 19
+        return not self.is_tiled and self._amplitudes(batch) * self.num_layers >= 1 << 19
 
     def _lanes(self, batch: int) -> int:
         """Samples that are at work at once."""
@@ -235,7 +250,7 @@ def plan(
     wanted = tenants * footprint.peak_bytes(round_up(each))
     usable = (usable_bytes(device) if ask else usable_bytes(device, wanted)) // tenants
     on_cpu = mesh is None and platform(device) == "cpu"
-    workers = _cores() if on_cpu else 1
+    workers = cores() if on_cpu else 1
     return _cut(batch, each, shares, footprint, usable, workers, on_cpu=on_cpu)
 
 
@@ -264,7 +279,7 @@ def _cut(
     pieces = tuple(
         Piece(start, stop, rows if footprint.pads else stop - start) for start, stop in ends
     )
-    at_once = min(len(pieces), workers)
+    at_once = 1 if footprint.uses_all_cores else min(len(pieces), workers)
     while at_once > 1 and at_once * footprint.peak_bytes(size) > usable:
         at_once -= 1
     return Plan(pieces, at_once, at_once * footprint.peak_bytes(size), usable)
@@ -330,12 +345,6 @@ def _place(device: jax.Device | None, mesh: Mesh | None) -> tuple[jax.Device | N
 def platform(device: jax.Device | None) -> str:
     """The platform of a device; None is JAX's default one."""
     return jax.default_backend() if device is None else str(device.platform)
-
-
-def _cores() -> int:
-    # A process may be bound to a few of the machine's cores; macOS cannot say.
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @lru_cache(maxsize=4)

@@ -25,6 +25,7 @@ from jaxqnn.program.build import CircuitProgram, build
 from jaxqnn.program.program import Program
 from jaxqnn.program.tables import Tables, column_order
 from jaxqnn.sweep.arrays import ProgramArrays
+from jaxqnn.sweep.cpu.tiling import is_tiled
 
 # Measurements are checked when the model is made, unless their tables are large.
 _TABULATED_AT_ONCE = 20
@@ -92,6 +93,8 @@ class Model:
             num_angles=self._num_sample_angles,
             has_blocks=self.has_blocks,
             num_layers=len(self.program.layers),
+            # More outputs than parameters are derived by forward mode, which knows no stages.
+            is_tiled=is_tiled(self.program) and self.num_outputs <= sum(self.arrays.column_counts),
         )
 
     def footprint(self, num_cotangents: int, itemsize: int, devices: int = 1) -> Footprint:

@@ -19,6 +19,13 @@ _was_running = False  # XLA, at the last fork of this process
 _is_broken = False
 
 
+def cores() -> int:
+    """How many of the machine's cores this process may run on."""
+    # macOS cannot say.
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def refuse_after_fork() -> None:
     """Refuses what XLA would have to run, in a process forked after XLA had started.
 

@@ -22,6 +22,7 @@ from jaxqnn.sweep import foreign
 from jaxqnn.sweep.cpu import handler
 from jaxqnn.sweep.cpu import job as words
 from jaxqnn.sweep.cpu.request import Sizes, room_numbers, run, template
+from jaxqnn.sweep.cpu.written import HEAD
 
 
 def structures() -> dict[str, dict[str, int]]:
@@ -98,7 +99,7 @@ def test_threads_stay_in_their_room(operation: int, num_qubits: int, batch: int)
     along_x = random.normal(size=(directions, batch, inputs))
     along_w = random.normal(size=(directions, weights))
     of_x, of_w = np.empty_like(along_x), np.empty((directions, batch, weights))
-    head = tuple(arrays.words[:14].tolist())
+    head = tuple(arrays.words[:HEAD].tolist())
     job = template(operation, Sizes(1, batch, several), head, 2).copy()
     margin, mark = 64, 12345.0
     room = np.full(room_numbers(job) + 2 * margin, mark)
@@ -118,8 +119,7 @@ def test_threads_stay_in_their_room(operation: int, num_qubits: int, batch: int)
     }
     for word, array in arguments.items():
         job[word] = array.ctypes.data
-    with ThreadPoolExecutor(2) as threads:
-        run(job, threads)
+    run(job)
     np.testing.assert_array_equal(room[:margin], mark)
     np.testing.assert_array_equal(room[-margin:], mark)
 

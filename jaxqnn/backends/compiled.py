@@ -18,10 +18,11 @@ from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint
 from jaxqnn.measure.eager import Outcomes, outcomes_of
 from jaxqnn.model import Model
-from jaxqnn.processes import refuse_after_fork
+from jaxqnn.processes import cores, refuse_after_fork
 from jaxqnn.promotion import usual_promotion
 from jaxqnn.sweep.cpu import job as words
-from jaxqnn.sweep.cpu.request import Sizes, room_numbers, run, template
+from jaxqnn.sweep.cpu.request import Sizes, aligned, room_numbers, run, template
+from jaxqnn.sweep.cpu.written import HEAD
 
 
 class CompiledBackend:
@@ -37,8 +38,10 @@ class CompiledBackend:
     def __init__(self, model: Model, precision: Precision) -> None:
         self._model, self._is_double = model, precision == "double"
         self._atoms = None if model.atoms is None else Atoms(model.columns)
-        self._head = tuple(model.arrays.words[:14].tolist())
+        self._head = tuple(model.arrays.words[:HEAD].tolist())
         self._program = model.arrays.words.ctypes.data
+        # Batches go to threads in pieces, but of large states one at a time.
+        self._threads = cores() if self._head[15] else 1
         self._size = 1 << model.program.num_qubits
         self._footprints: dict[int, Footprint] = {}
         columns = sum(model.arrays.column_counts)
@@ -112,7 +115,7 @@ class CompiledBackend:
 
     def _evolved(self, x: Floats, w: Floats) -> Floats:
         """The final states, (B, 2, 2^n)."""
-        out = np.empty((x.shape[0], 2, self._size), x.dtype)
+        out = aligned((x.shape[0], 2, self._size), x.dtype)
         self._run(words.EVOLVE, x, w, {words.OUT: out})
         return out
 
@@ -141,10 +144,9 @@ class CompiledBackend:
         self, operation: int, x: Floats, w: Floats, arrays: dict[int, Floats], **sizes: Any
     ) -> None:
         single = x.dtype == np.float32
-        job = template(
-            operation, Sizes(1, x.shape[0], single=single, **sizes), self._head, 1
-        ).copy()
-        room = np.empty(room_numbers(job))
+        size = Sizes(1, x.shape[0], single=single, **sizes)
+        job = template(operation, size, self._head, self._threads).copy()
+        room = aligned((room_numbers(job),))
         job[words.PROGRAM], job[words.ROOM] = self._program, room.ctypes.data
         job[words.X], job[words.W] = x.ctypes.data, w.ctypes.data
         for word, array in arrays.items():

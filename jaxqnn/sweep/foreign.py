@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from functools import cache
 from typing import Any
@@ -11,9 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxqnn.processes import cores
 from jaxqnn.sweep.arrays import ProgramArrays
 from jaxqnn.sweep.cpu.job import CURVE, EVOLVE, PULL, PUSH
 from jaxqnn.sweep.cpu.request import Sizes, room_numbers, template
+from jaxqnn.sweep.cpu.written import HEAD
 
 _TARGET = "jaxqnn_sweep"
 
@@ -134,8 +135,8 @@ def _call(
     job = template(
         operation,
         Sizes(x.shape[0], x.shape[1], single=bool(single), **sizes),
-        tuple(words[:14].tolist()),
-        _cores(),
+        tuple(words[:HEAD].tolist()),
+        cores(),
     )
     # As 32-bit integers, which JAX takes in either mode.
     constant = np.concatenate([job, words]).view(np.int32)
@@ -143,9 +144,3 @@ def _call(
     room = jax.ShapeDtypeStruct((2 * room_numbers(job),), np.int32)
     *found, _ = jax.ffi.ffi_call(_TARGET, [*results, room])(constant, *operands)
     return list(found)
-
-
-def _cores() -> int:
-    # A process may be bound to a few of the machine's cores; macOS cannot say.
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -14,6 +14,9 @@ EVOLVE, PUSH, PULL, CURVE = range(4)
 # Directions, or bras, that a sweep carries beside the state at once.
 TOGETHER = 8
 
+# Into so many parts at most a stage's tiles are shared out.
+CHUNKS = 64
+
 # The words of a job. GROUP, DONE and THREADS are counted up by the threads.
 (
     GROUP,
@@ -42,5 +45,7 @@ TOGETHER = 8
     ROOM,
     ROOM_BYTES,
     WORKERS,
-) = range(26)
-SIZE = 26
+    TILED,  # whether states are swept in stages, see ``tiling``
+    SHARED_BYTES,  # before the threads' rooms
+) = range(28)
+SIZE = 28

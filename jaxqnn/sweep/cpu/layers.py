@@ -167,7 +167,7 @@ def _rotate_one(
 
 
 @compiled
-def _rotate_two(
+def rotate_two(
     state: Pointer,
     size: int,
     low: int,
@@ -211,7 +211,7 @@ def _rotate_lanes(
     s = -way * load(sine, at) * load(signs, LANES << bit)
     for p in range(0, size, LANES):
         a = load(state, p)
-        store(state, p, c * a + s * exchanged(a, bit))
+        store(state, p, c * a + s * exchanged(a, 1 << bit))
 
 
 @inlined
@@ -246,7 +246,7 @@ def rotate(
             waiting = k
         else:
             at_high = (l * count + waiting) * LANES
-            _rotate_two(state, size, bit, steps.rotated[waiting], cosine, sine, at, at_high, way)
+            rotate_two(state, size, bit, steps.rotated[waiting], cosine, sine, at, at_high, way)
             waiting = -1
     if waiting >= 0:
         at = (l * count + waiting) * LANES
@@ -362,10 +362,10 @@ def layer_phase(steps: Steps, values: Values, l: int, work: Pointer) -> bool:
 
 
 @compiled
-def turn(steps: Steps, state: Pointer, by_lane: bool, way: float, work: Pointer) -> None:
+def turn(num_rows: int, state: Pointer, by_lane: bool, way: float, work: Pointer) -> None:
     """The phases that ``layer_phase`` left, undone if ``way`` is -1."""
-    cosine, sine = after(work, LANES << steps.row_bits), after(work, ROW << steps.row_bits)
-    for row in range(1 << steps.row_bits):
+    cosine, sine = after(work, LANES * num_rows), after(work, ROW * num_rows)
+    for row in range(num_rows):
         p = row * ROW
         a, b = load(state, p), load(state, p + LANES)
         if by_lane:

@@ -9,6 +9,9 @@ LANE_BITS = 3
 # Numbers in a row of a state: eight real parts, eight imaginary parts.
 ROW = 2 * LANES
 
+# States of so many qubits are swept tile by tile, see ``tiling``.
+TILED_QUBITS = 14
+
 
 def lanes_are_labels(num_qubits: int, samples: int) -> bool:
     """Whether the lanes are labels of one sample, else they are samples.

@@ -112,6 +112,27 @@ def fetch_add(_: Any, address: Any, value: Any) -> Any:
 
 
 @intrinsic
+def fetch(_: Any, address: Any) -> Any:
+    """The word at an address, as other threads left it."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = builder.inttoptr(args[0], _WORD.as_pointer())
+        return builder.load_atomic(place, "seq_cst", 8)
+
+    return types.intp(types.intp), generate
+
+
+@intrinsic
+def odd(_: Any, value: Any) -> Any:
+    """The parity of a word's bits."""
+
+    def generate(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.and_(builder.ctpop(args[0]), _WORD(1))
+
+    return types.intp(types.intp), generate
+
+
+@intrinsic
 def call(_: Any, function: Any, argument: Any) -> Any:
     """Calls the C function at an address with one word."""
 
@@ -158,4 +179,5 @@ def _libc(name: str, result: ir.Type) -> Any:
 
 # The process's own; the address is a word here.
 malloc = _libc("malloc", _WORD)
+give_way = _libc("sched_yield", ir.VoidType())  # it looks at no argument
 free = _libc("free", ir.VoidType())

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-from concurrent.futures import Executor
+import math
 from functools import cache, lru_cache
+from threading import Thread
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxqnn.sweep.cpu import job as words
-from jaxqnn.sweep.cpu.layout import LANES, lanes_are_labels
+from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, lanes_are_labels
 
 Array = np.ndarray[Any, Any]
+
+_LINE = 64  # bytes of a line of the processor's cache
 
 
 class Sizes(NamedTuple):
@@ -46,14 +49,24 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
         threads: How many may work on it at most.
     """
     n, _, inputs, weights, _, layers, rotated, shared, sample, given = head[:10]
+    stages, tile_bits, turns = head[14:17]
     items = sizes.members * sizes.batch
-    by_label = lanes_are_labels(n, items)
+    tiled = tile_bits > 0 and operation in (words.EVOLVE, words.PULL)
+    by_label = tiled or lanes_are_labels(n, items)
     groups = items if by_label else -(-items // LANES)
     together = min(words.TOGETHER, sizes.directions)
-    shape = (inputs, weights, layers * rotated, shared, sample, given, head[11])
+    workers = max(1, min(threads, groups))
+    if tiled:
+        # A group is a chunk of a stage's tiles; the last of a reverse sweep ends it.
+        chunks = min(words.CHUNKS, 1 << n - LANE_BITS - tile_bits)
+        rounds = -(-sizes.directions // together)
+        groups *= chunks * rounds * (stages + (operation == words.PULL))
+        workers = max(1, min(threads, chunks))
+    sizes_of = (inputs, weights, layers * rotated, shared, sample, given, head[11])
+    shape = (*sizes_of, tile_bits if tiled else 0, turns)
     # Importing what Numba compiles takes a while.
     from jaxqnn.sweep.cpu.jit import python_of
-    from jaxqnn.sweep.cpu.room import room_sizes
+    from jaxqnn.sweep.cpu.room import room_sizes, shared_numbers
 
     room = sum(python_of(room_sizes)(operation, together, by_label, n, shape))
     found = np.zeros(words.SIZE, np.int64)
@@ -63,14 +76,17 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
     found[words.DIRECTIONS], found[words.BRAS] = sizes.directions, sizes.bras
     found[words.CLASSES] = sizes.classes
     found[words.ROOM_BYTES] = 8 * LANES * room
-    found[words.WORKERS] = max(1, min(threads, groups))
+    found[words.WORKERS], found[words.TILED] = workers, tiled
+    if tiled:
+        common = python_of(shared_numbers)(operation, together, n, sizes.single, head)
+        found[words.SHARED_BYTES] = 8 * common
     found.setflags(write=False)
     return found
 
 
 def room_numbers(job: Array) -> int:
     """How many floats of double precision the threads of a job work in."""
-    return int(job[words.WORKERS] * job[words.ROOM_BYTES]) // 8
+    return int(job[words.SHARED_BYTES] + job[words.WORKERS] * job[words.ROOM_BYTES]) // 8
 
 
 @cache
@@ -80,11 +96,24 @@ def _runner() -> Any:
     return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(addresses()[1])
 
 
-def run(job: Array, threads: Executor | None = None) -> None:
-    """Does a job with its addresses, on this thread or on as many as it has workers."""
+def aligned(shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
+    """An array without values whose numbers begin where a line of the processor's cache does."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    whole = np.empty(size + _LINE, np.uint8)
+    first = -whole.ctypes.data % _LINE
+    return whole[first : first + size].view(dtype).reshape(shape)
+
+
+def run(job: Array) -> None:
+    """Does a job with its addresses, on this thread and as many more as it has workers for."""
     job[words.HOLDERS] = 1 << 40  # its words are NumPy's, and nobody else's to free
-    address = job.ctypes.data
-    if threads is None or job[words.WORKERS] == 1:
-        _runner()(address)
-    else:
-        list(threads.map(_runner(), [address] * int(job[words.WORKERS])))
+    # Made for the call: a few threads are soon there, and none are left for a fork to lose.
+    helpers = [
+        Thread(target=_runner(), args=(job.ctypes.data,))
+        for _ in range(int(job[words.WORKERS]) - 1)
+    ]
+    for helper in helpers:
+        helper.start()
+    _runner()(job.ctypes.data)
+    for helper in helpers:
+        helper.join()

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxqnn.sweep.cpu.angles import Columns, Cotangents, Slopes, Values
 from jaxqnn.sweep.cpu.jit import inlined
 from jaxqnn.sweep.cpu.job import (
     BATCH,
     BY_LABEL,
+    CHUNKS,
     CURVE,
     DIRECTIONS,
     EVOLVE,
     MEMBERS,
     OPERATION,
+    PROGRAM,
     PULL,
     PUSH,
     ROOM,
     ROOM_BYTES,
+    SHARED_BYTES,
+    TILED,
     TOGETHER,
 )
 from jaxqnn.sweep.cpu.layout import LANES
 from jaxqnn.sweep.cpu.pointers import Pointer, after, numbers, words
 from jaxqnn.sweep.cpu.steps import Steps
 from jaxqnn.sweep.cpu.sweeps import Work
+
+
+class TileRoom(NamedTuple):
+    """What a thread needs besides if it sweeps in stages; its states are tiles then.
+
+    Attributes:
+        labels: (2^t,) of the rows of a tile.
+        patterns: (2^t,) of the same, see ``tiles.start_patterns``.
+        cosine: (N 8,) of a stage's rotations.
+        sine: (N 8,) with the signs that they have on a tile.
+        own: (2 8,) a correlation.
+        factors: See ``tiles.start_factors``.
+    """
+
+    labels: Pointer
+    patterns: Pointer
+    cosine: Pointer
+    sine: Pointer
+    own: Pointer
+    factors: Pointer
 
 
 class Room(NamedTuple):
@@ -40,6 +64,7 @@ class Room(NamedTuple):
     work: Work
     found: Cotangents
     of_columns: Columns
+    tiled: TileRoom
 
 
 @inlined
@@ -53,10 +78,13 @@ def room_sizes(
         together: Directions or bras at once.
         by_label: Whether lanes are labels.
         n: Qubits.
-        shape: P, W, how many rotations, shared phases, samples' phases and amplitudes, and S.
+        shape: P, W, how many rotations, shared phases, samples' phases and amplitudes, S, and of
+            states that are swept in stages the bits of a tile and the steps, else 0.
     """
-    inputs, weights, rotations, shared, sample, given, block = shape
+    inputs, weights, rotations, shared, sample, given, block, tile_bits, turns = shape
     row_bits = n - 3 if by_label else n
+    if tile_bits > 0:
+        row_bits = tile_bits
     angles = rotations + shared + sample + n + given
     along = together if operation in (PUSH, CURVE) else 0
     found = 0
@@ -82,7 +110,23 @@ def room_sizes(
         2 * block,
         found * angles,
         (1 + weights) + (1 + inputs + weights),
+        # A tile's labels, a stage's angles, a correlation, and the start's factors.
+        -(-(2 << tile_bits) // LANES) + 2 * turns + 2 + (1 + n // 5 << 5) if tile_bits > 0 else 0,
     )
+
+
+@inlined
+def shared_numbers(operation: int, together: int, n: int, single: bool, head: Any) -> int:
+    """How many numbers the threads have in common that sweep in stages, a multiple of eight.
+
+    They are the states of a reverse sweep, for each chunk of tiles the sums of what it found, and
+    the cotangents.
+    """
+    if operation != PULL:
+        return 0
+    angles = head[5] * head[6] + head[7] + head[8] + n
+    states = (1 + together) * (2 << n) // (2 if single else 1)
+    return states + together * (2 * CHUNKS * head[17] + LANES * angles)
 
 
 @inlined
@@ -92,10 +136,22 @@ def cut(job: Pointer, steps: Steps, thread: int) -> Room:
     rotations, shared = steps.num_layers * steps.num_rotated, steps.num_shared
     sample, given = steps.num_sample, steps.num_given
     inputs, weights = steps.num_inputs, steps.num_weights
-    shape = (inputs, weights, rotations, shared, sample, given, steps.block_size)
+    head = words(job[PROGRAM])
+    tile_bits = head[15] if job[TILED] else 0
+    shape = (
+        inputs,
+        weights,
+        rotations,
+        shared,
+        sample,
+        given,
+        steps.block_size,
+        tile_bits,
+        head[16],
+    )
     sizes = room_sizes(job[OPERATION], together, job[BY_LABEL] != 0, n, shape)
-    eights = numbers(job[ROOM] + thread * job[ROOM_BYTES])
-    items = words(job[ROOM] + thread * job[ROOM_BYTES])
+    address = job[ROOM] + job[SHARED_BYTES] + thread * job[ROOM_BYTES]
+    eights, items = numbers(address), words(address)
     at = LANES * sizes[0]
     columns = _columns(after(eights, at), weights)
     at += LANES * sizes[1]
@@ -147,6 +203,11 @@ def cut(job: Pointer, steps: Steps, thread: int) -> Room:
         of_rotations, of_shared, of_sample, of_start, after(of_start, LANES * count * n)
     )
     at += LANES * sizes[9]
+    of_columns = _columns(after(eights, at), weights)
+    at += LANES * sizes[10]
+    labels, cosine_here = after(items, at), after(eights, at + max(2 << tile_bits, LANES))
+    sine_here = after(cosine_here, LANES * head[16])
+    own_here = after(sine_here, LANES * head[16])
     return Room(
         items,
         after(items, LANES),
@@ -158,7 +219,15 @@ def cut(job: Pointer, steps: Steps, thread: int) -> Room:
         other,
         Work(by_label, tables, column),
         found,
-        _columns(after(eights, at), weights),
+        of_columns,
+        TileRoom(
+            labels,
+            after(labels, 1 << tile_bits),
+            cosine_here,
+            sine_here,
+            own_here,
+            after(own_here, 2 * LANES),
+        ),
     )
 
 

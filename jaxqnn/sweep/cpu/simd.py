@@ -20,7 +20,7 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
-from jaxqnn.sweep.cpu.layout import LANES, ROW
+from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
 
 _IR = ir.VectorType(ir.DoubleType(), LANES)
 _SINGLE = ir.VectorType(ir.FloatType(), LANES)
@@ -208,18 +208,33 @@ def choose(_: Any, test: Any, value: Any, other: Any) -> Any:
     return _vector(test, value, other), generate
 
 
+def _swapped(builder: Any, value: Any, bit: int) -> Any:
+    mask = ir.Constant(_MASK, [i ^ 1 << bit for i in range(LANES)])
+    return builder.shuffle_vector(value, value, mask)
+
+
 @intrinsic
-def exchanged(_: Any, value: Any, bit: Any) -> Any:
-    """Lane i gets what lane i xor 2^bit has; bit is 0, 1 or 2."""
+def exchanged(_: Any, value: Any, lanes: Any) -> Any:
+    """Lane i gets what lane i xor ``lanes`` has."""
 
     def generate(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-        swaps = [
-            builder.shuffle_vector(
-                args[0], args[0], ir.Constant(_MASK, [i ^ 1 << bit for i in range(LANES)])
-            )
-            for bit in range(3)
-        ]
-        is_bit = [builder.icmp_signed("==", args[1], args[1].type(bit)) for bit in range(2)]
-        return builder.select(is_bit[0], swaps[0], builder.select(is_bit[1], swaps[1], swaps[2]))
+        found, lanes = args
+        for bit in range(LANE_BITS):
+            is_set = builder.trunc(builder.lshr(lanes, lanes.type(bit)), ir.IntType(1))
+            found = builder.select(is_set, _swapped(builder, found, bit), found)
+        return found
 
     return _vector(value, types.intp), generate
+
+
+@intrinsic
+def total(_: Any, value: Any) -> Any:
+    """The sum of the lanes."""
+
+    def generate(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        found = args[0]
+        for bit in range(LANE_BITS):
+            found = builder.fadd(found, _swapped(builder, found, bit))
+        return builder.extract_element(found, ir.Constant(ir.IntType(32), 0))
+
+    return types.float64(value), generate

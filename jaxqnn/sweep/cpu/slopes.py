@@ -18,7 +18,7 @@ def correlate(steps: Steps, bit: int, state: Pointer, bra: Pointer, out: Pointer
     if bit >= steps.row_bits:
         sign = load(steps.signs, LANES << (bit - steps.row_bits))
         for p in range(0, size, LANES):
-            moved = exchanged(load(state, p), bit - steps.row_bits)
+            moved = exchanged(load(state, p), 1 << bit - steps.row_bits)
             first = first - sign * load(bra, p) * moved
     else:
         step = ROW << bit
@@ -30,7 +30,7 @@ def correlate(steps: Steps, bit: int, state: Pointer, bra: Pointer, out: Pointer
 
 
 @compiled
-def _correlate_two(
+def correlate_two(
     size: int,
     low: int,
     high: int,
@@ -78,7 +78,7 @@ def note_rotations(steps: Steps, l: int, state: Pointer, bra: Pointer, out: Poin
             waiting = k
         else:
             at_high = (l * count + waiting) * LANES
-            _correlate_two(size, bit, steps.rotated[waiting], state, bra, out, at, at_high)
+            correlate_two(size, bit, steps.rotated[waiting], state, bra, out, at, at_high)
             waiting = -1
     if waiting >= 0:
         correlate(steps, steps.rotated[waiting], state, bra, out, (l * count + waiting) * LANES)
@@ -93,9 +93,9 @@ def note_start(steps: Steps, state: Pointer, bra: Pointer, out: Pointer) -> None
 
 
 @compiled
-def label_cotangents(steps: Steps, state: Pointer, bra: Pointer, labels: Pointer) -> None:
+def label_cotangents(num_rows: int, state: Pointer, bra: Pointer, labels: Pointer) -> None:
     """labels[x] += Im(conj(psi) bra)[x]: a turn of psi[x] by d phi adds i psi d phi."""
-    for row in range(1 << steps.row_bits):
+    for row in range(num_rows):
         p = row * ROW
         turned = load(bra, p + LANES) * load(state, p) - load(bra, p) * load(state, p + LANES)
         store(labels, row * LANES, load(labels, row * LANES) + turned)
@@ -138,7 +138,7 @@ def _add_generator(
     if bit >= steps.row_bits:
         half = half * load(steps.signs, LANES << (bit - steps.row_bits))
         for p in range(0, size, LANES):
-            moved = exchanged(load(state, p), bit - steps.row_bits)
+            moved = exchanged(load(state, p), 1 << bit - steps.row_bits)
             store(tangent, p, load(tangent, p) - half * moved)
     else:
         step = ROW << bit

@@ -72,7 +72,7 @@ def _turn(
 ) -> None:
     by_lane = layer_phase(steps, values, l, work.phases)
     for s in range(count):
-        turn(steps, state_at(steps, now, s), by_lane, way, work.phases)
+        turn(1 << steps.row_bits, state_at(steps, now, s), by_lane, way, work.phases)
 
 
 @inlined
@@ -162,7 +162,7 @@ def reverse(
                 state, bra = _pair(steps, now, bras, o, s)
                 note_rotations(steps, l, state, bra, own.rotations)
                 if turns:
-                    label_cotangents(steps, state, bra, labels)
+                    label_cotangents(1 << steps.row_bits, state, bra, labels)
             if turns:
                 note_phases(steps, l, labels, own.shared, own.sample)
         if turns:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from jaxqnn.sweep.cpu import sweeps
-from jaxqnn.sweep.cpu.angles import (
-    Columns,
-    Cotangents,
-    cotangents_at,
-    project,
-    project_slope,
-    pull,
-    set_sample,
-    set_shared,
-    set_slopes,
-    slopes_at,
+from jaxqnn.sweep.cpu.angles import cotangents_at, project, project_slope, slopes_at
+from jaxqnn.sweep.cpu.columns import (
+    add_columns,
+    number,
+    put,
+    read_columns,
+    read_direction,
+    write_columns,
 )
 from jaxqnn.sweep.cpu.jit import compiled, inlined
 from jaxqnn.sweep.cpu.job import (
-    ALONG_W,
-    ALONG_X,
     BATCH,
     BRA,
     BRAS,
     BY_LABEL,
-    CLASSES,
     CURVE,
     DIRECTIONS,
     DONE,
@@ -34,21 +28,19 @@ from jaxqnn.sweep.cpu.job import (
     MEMBERS,
     OPERATION,
     OUT,
-    OUT_W,
-    OUT_X,
     PROGRAM,
     PUSH,
     STATE,
     THREADS,
+    TILED,
     TOGETHER,
-    W,
-    X,
 )
 from jaxqnn.sweep.cpu.layers import clear, size_of_state
 from jaxqnn.sweep.cpu.layout import LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer, fetch_add, numbers, singles, words
 from jaxqnn.sweep.cpu.room import Room, cut
 from jaxqnn.sweep.cpu.simd import gather_rows, load, scatter_rows, store
+from jaxqnn.sweep.cpu.stages import sweep_in_stages
 from jaxqnn.sweep.cpu.steps import Steps, read
 from jaxqnn.sweep.cpu.sweeps import state_at
 
@@ -67,21 +59,6 @@ def _place(job: Pointer, group: int, items: Pointer) -> int:
     return min(LANES, last - first)
 
 
-@inlined
-def _number(job: Pointer, address: int, i: int) -> float:
-    if job[IS_SINGLE]:
-        return float(singles(address)[i])
-    return numbers(address)[i]
-
-
-@inlined
-def _put(job: Pointer, address: int, i: int, value: float) -> None:
-    if job[IS_SINGLE]:
-        singles(address)[i] = value
-    else:
-        numbers(address)[i] = value
-
-
 @compiled
 def _fetch(job: Pointer, steps: Steps, address: int, at: Pointer, state: Pointer) -> None:
     """Reads a state of each lane that begins at ``at``; its imaginary part comes 2^n later."""
@@ -92,7 +69,7 @@ def _fetch(job: Pointer, steps: Steps, address: int, at: Pointer, state: Pointer
             for lane in range(LANES):
                 for row in range(rows):
                     place = row * ROW + part * LANES + lane
-                    state[place] = _number(job, address, at[lane] + offset + row)
+                    state[place] = number(job, address, at[lane] + offset + row)
         elif job[IS_SINGLE]:
             for row in range(0, rows, LANES):
                 to = row * ROW + part * LANES
@@ -117,7 +94,7 @@ def _deliver(
             for lane in range(count):
                 for row in range(rows):
                     place = row * ROW + part * LANES + lane
-                    _put(job, address, at[lane] + offset + row, state[place])
+                    put(job, address, at[lane] + offset + row, state[place])
         elif job[IS_SINGLE]:
             for row in range(0, rows, LANES):
                 place = row * ROW + part * LANES
@@ -140,91 +117,6 @@ def _states_at(job: Pointer, steps: Steps, room: Room, t: int, directions: int) 
 
 
 @compiled
-def _read_columns(job: Pointer, steps: Steps, room: Room) -> None:
-    """The columns of the lanes' samples, and all their angles."""
-    inputs, weights, batch = steps.num_inputs, steps.num_weights, job[BATCH]
-    shared, sample = room.columns.shared, room.columns.sample
-    for lane in range(LANES):
-        item = room.items[lane]
-        shared[lane] = sample[lane] = 1.0
-        for c in range(inputs):
-            sample[(1 + c) * LANES + lane] = _number(job, job[X], item * inputs + c)
-        for c in range(weights):
-            own = _number(job, job[W], (item // batch) * weights + c)
-            shared[(1 + c) * LANES + lane] = own
-            sample[(1 + inputs + c) * LANES + lane] = own
-    set_shared(steps, room.columns, room.values)
-    set_sample(steps, room.columns, room.values)
-
-
-@compiled
-def _read_direction(job: Pointer, steps: Steps, room: Room, t: int, place: int) -> None:
-    """Direction t of the columns, and the angles' slopes along it, to their place."""
-    inputs, weights = steps.num_inputs, steps.num_weights
-    batch, classes, directions = job[BATCH], job[CLASSES], job[DIRECTIONS]
-    shared, sample = room.along.shared, room.along.sample
-    for lane in range(LANES):
-        e, b = room.items[lane] // batch, room.items[lane] % batch
-        shared[lane] = sample[lane] = 0.0
-        row = ((e * directions + t) * batch + b) * inputs
-        for c in range(inputs):
-            sample[(1 + c) * LANES + lane] = _number(job, job[ALONG_X], row + c)
-        row = ((e * directions + t) * classes + b // (batch // classes)) * weights
-        for c in range(weights):
-            own = _number(job, job[ALONG_W], row + c)
-            shared[(1 + c) * LANES + lane] = own
-            sample[(1 + inputs + c) * LANES + lane] = own
-    slopes = slopes_at(steps, room.slopes, place)
-    set_slopes(steps, room.columns, room.values, room.along, slopes)
-
-
-@compiled
-def _add_columns(steps: Steps, room: Room, columns: Columns, found: Cotangents) -> None:
-    """Adds to the columns' cotangents what those of the angles make of them."""
-    of_columns = room.of_columns
-    rotations, phases = steps.num_layers * steps.num_rotated, steps.num_sample
-    n, shared = steps.num_qubits, rotations + steps.num_shared
-    pull(steps.shared, 0, rotations, columns.shared, found.rotations, of_columns.shared)
-    pull(steps.shared, rotations, shared, columns.shared, found.shared, of_columns.shared)
-    pull(steps.sample, 0, phases, columns.sample, found.sample, of_columns.sample)
-    pull(steps.sample, phases, phases + n, columns.sample, found.start, of_columns.sample)
-    if steps.given_bits > 0:
-        last = phases + n + steps.num_given
-        pull(steps.sample, phases + n, last, columns.sample, found.amplitudes, of_columns.sample)
-
-
-@compiled
-def _write_columns(job: Pointer, steps: Steps, room: Room, t: int, count: int) -> None:
-    """Writes the columns' cotangents (E, T, B, P) and (E, T, B, W)."""
-    inputs, weights = steps.num_inputs, steps.num_weights
-    batch, directions = job[BATCH], job[DIRECTIONS]
-    shared, sample = room.of_columns.shared, room.of_columns.sample
-    if job[BY_LABEL]:
-        # Each lane has its labels' part.
-        _sum_lanes(shared, LANES * (1 + weights))
-        _sum_lanes(sample, LANES * (1 + inputs + weights))
-    for lane in range(count):
-        e, b = room.items[lane] // batch, room.items[lane] % batch
-        row = (e * directions + t) * batch + b
-        for c in range(inputs):
-            _put(job, job[OUT_X], row * inputs + c, sample[(1 + c) * LANES + lane])
-        for c in range(weights):
-            own = shared[(1 + c) * LANES + lane]
-            if steps.weights_in_samples:
-                own += sample[(1 + inputs + c) * LANES + lane]
-            _put(job, job[OUT_W], row * weights + c, own)
-
-
-@inlined
-def _sum_lanes(columns: Pointer, size: int) -> None:
-    for c in range(0, size, LANES):
-        total = 0.0
-        for lane in range(LANES):
-            total += columns[c + lane]
-        columns[c] = total
-
-
-@compiled
 def _copy(state: Pointer, size: int, out: Pointer) -> None:
     for p in range(0, size, LANES):
         store(out, p, load(state, p))
@@ -233,7 +125,7 @@ def _copy(state: Pointer, size: int, out: Pointer) -> None:
 @inlined
 def _forward(job: Pointer, steps: Steps, room: Room, first: int, several: int) -> bool:
     for i in range(several):
-        _read_direction(job, steps, room, first + i, i)
+        read_direction(job, steps, room, first + i, i)
     values, slopes, work = room.values, room.slopes, room.work
     return sweeps.forward(steps, values, slopes, work, room.states, room.other, several)
 
@@ -290,12 +182,12 @@ def _run_reverse(job: Pointer, steps: Steps, room: Room, count: int) -> None:
         for i in range(several):
             clear(room.of_columns.shared, LANES * (1 + steps.num_weights))
             clear(room.of_columns.sample, LANES * (1 + steps.num_inputs + steps.num_weights))
-            _add_columns(steps, room, room.columns, cotangents_at(steps, found, i + derives))
+            add_columns(steps, room, room.columns, cotangents_at(steps, found, i + derives))
             if derives:
                 # Of a product of columns the other one changes, too.
-                _read_direction(job, steps, room, first + i, i)
-                _add_columns(steps, room, room.along, found)
-            _write_columns(job, steps, room, first + i, count)
+                read_direction(job, steps, room, first + i, i)
+                add_columns(steps, room, room.along, found)
+            write_columns(job, steps, room, first + i, count)
 
 
 @inlined
@@ -307,9 +199,12 @@ def work(address: int) -> None:
         return
     steps = read(job[PROGRAM], job[BY_LABEL] != 0)
     room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
+    if job[TILED]:
+        sweep_in_stages(address, job, steps, room, group)
+        return
     while group < job[GROUPS]:
         count = _place(job, group, room.items)
-        _read_columns(job, steps, room)
+        read_columns(job, steps, room)
         if job[OPERATION] == EVOLVE or job[OPERATION] == PUSH:
             _run_forward(job, steps, room, count)
         else:

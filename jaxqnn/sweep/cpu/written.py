@@ -15,12 +15,13 @@ from jaxqnn.circuit.angles import Angle
 from jaxqnn.program.program import Program
 from jaxqnn.program.tables import column_order, inverse_map
 from jaxqnn.sweep.cpu.layout import LANES
+from jaxqnn.sweep.cpu.tiling import tile
 
 Array = np.ndarray[Any, Any]
 
 # The words before the arrays: n, m, P, W, weights_in_samples, L, r, K, K', amplitudes, D, S, terms
-# of the shared angles and of the samples'.
-HEAD = 14
+# of the shared angles and of the samples', the head of ``tiling``, and where its words begin.
+HEAD = 19
 
 
 def write(program: Program) -> Array:
@@ -58,9 +59,7 @@ def write(program: Program) -> Array:
         shared_terms[1].size,
         sample_terms[1].size,
     ]
-    assert len(head) == HEAD
     parts = [
-        head,
         program.rotated.positions,
         np.any(columns[:, 0] != 1 << np.arange(n), axis=1),
         columns,
@@ -77,7 +76,11 @@ def write(program: Program) -> Array:
         blocks,
         by_lane(blocks),
     ]
-    return np.concatenate([_as_words(part) for part in parts])
+    tiles = tile(program, *([[m for m, _ in layer] for layer in kind] for kind in (shared, own)))
+    written = [_as_words(part) for part in parts]
+    head += [*tiles.head, HEAD + sum(part.size for part in written)]
+    assert len(head) == HEAD
+    return np.concatenate([_as_words(head), *written, *tiles.parts])
 
 
 def by_lane(blocks: Array) -> Array:

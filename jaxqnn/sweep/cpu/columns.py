@@ -1,0 +1,133 @@
+"""The columns of the samples at work, read from a job's arrays, and their cotangents, written."""
+
+from __future__ import annotations
+
+from jaxqnn.sweep.cpu.angles import (
+    Columns,
+    Cotangents,
+    pull,
+    set_sample,
+    set_shared,
+    set_slopes,
+    slopes_at,
+)
+from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.job import (
+    ALONG_W,
+    ALONG_X,
+    BATCH,
+    BY_LABEL,
+    CLASSES,
+    DIRECTIONS,
+    IS_SINGLE,
+    OUT_W,
+    OUT_X,
+    W,
+    X,
+)
+from jaxqnn.sweep.cpu.layout import LANES
+from jaxqnn.sweep.cpu.pointers import Pointer, numbers, singles
+from jaxqnn.sweep.cpu.room import Room
+from jaxqnn.sweep.cpu.steps import Steps
+
+
+@inlined
+def number(job: Pointer, address: int, i: int) -> float:
+    """One number of an array of the job's precision."""
+    if job[IS_SINGLE]:
+        return float(singles(address)[i])
+    return numbers(address)[i]
+
+
+@inlined
+def put(job: Pointer, address: int, i: int, value: float) -> None:
+    """Writes one number to such an array."""
+    if job[IS_SINGLE]:
+        singles(address)[i] = value
+    else:
+        numbers(address)[i] = value
+
+
+@compiled
+def read_columns(job: Pointer, steps: Steps, room: Room) -> None:
+    """The columns of the lanes' samples, and all their angles."""
+    inputs, weights, batch = steps.num_inputs, steps.num_weights, job[BATCH]
+    shared, sample = room.columns.shared, room.columns.sample
+    for lane in range(LANES):
+        item = room.items[lane]
+        shared[lane] = sample[lane] = 1.0
+        for c in range(inputs):
+            sample[(1 + c) * LANES + lane] = number(job, job[X], item * inputs + c)
+        for c in range(weights):
+            own = number(job, job[W], (item // batch) * weights + c)
+            shared[(1 + c) * LANES + lane] = own
+            sample[(1 + inputs + c) * LANES + lane] = own
+    set_shared(steps, room.columns, room.values)
+    set_sample(steps, room.columns, room.values)
+
+
+@compiled
+def read_direction(job: Pointer, steps: Steps, room: Room, t: int, place: int) -> None:
+    """Direction t of the columns, and the angles' slopes along it, to their place."""
+    inputs, weights = steps.num_inputs, steps.num_weights
+    batch, classes, directions = job[BATCH], job[CLASSES], job[DIRECTIONS]
+    shared, sample = room.along.shared, room.along.sample
+    for lane in range(LANES):
+        e, b = room.items[lane] // batch, room.items[lane] % batch
+        shared[lane] = sample[lane] = 0.0
+        row = ((e * directions + t) * batch + b) * inputs
+        for c in range(inputs):
+            sample[(1 + c) * LANES + lane] = number(job, job[ALONG_X], row + c)
+        row = ((e * directions + t) * classes + b // (batch // classes)) * weights
+        for c in range(weights):
+            own = number(job, job[ALONG_W], row + c)
+            shared[(1 + c) * LANES + lane] = own
+            sample[(1 + inputs + c) * LANES + lane] = own
+    slopes = slopes_at(steps, room.slopes, place)
+    set_slopes(steps, room.columns, room.values, room.along, slopes)
+
+
+@compiled
+def add_columns(steps: Steps, room: Room, columns: Columns, found: Cotangents) -> None:
+    """Adds to the columns' cotangents what those of the angles make of them."""
+    of_columns = room.of_columns
+    rotations, phases = steps.num_layers * steps.num_rotated, steps.num_sample
+    n, shared = steps.num_qubits, rotations + steps.num_shared
+    pull(steps.shared, 0, rotations, columns.shared, found.rotations, of_columns.shared)
+    pull(steps.shared, rotations, shared, columns.shared, found.shared, of_columns.shared)
+    pull(steps.sample, 0, phases, columns.sample, found.sample, of_columns.sample)
+    pull(steps.sample, phases, phases + n, columns.sample, found.start, of_columns.sample)
+    if steps.given_bits > 0:
+        last = phases + n + steps.num_given
+        pull(steps.sample, phases + n, last, columns.sample, found.amplitudes, of_columns.sample)
+
+
+@compiled
+def write_columns(job: Pointer, steps: Steps, room: Room, t: int, count: int) -> None:
+    """Writes the columns' cotangents (E, T, B, P) and (E, T, B, W)."""
+    inputs, weights = steps.num_inputs, steps.num_weights
+    batch, directions = job[BATCH], job[DIRECTIONS]
+    shared, sample = room.of_columns.shared, room.of_columns.sample
+    if job[BY_LABEL]:
+        # Each lane has its labels' part.
+        _sum_lanes(shared, LANES * (1 + weights))
+        _sum_lanes(sample, LANES * (1 + inputs + weights))
+    for lane in range(count):
+        e, b = room.items[lane] // batch, room.items[lane] % batch
+        row = (e * directions + t) * batch + b
+        for c in range(inputs):
+            put(job, job[OUT_X], row * inputs + c, sample[(1 + c) * LANES + lane])
+        for c in range(weights):
+            own = shared[(1 + c) * LANES + lane]
+            if steps.weights_in_samples:
+                own += sample[(1 + inputs + c) * LANES + lane]
+            put(job, job[OUT_W], row * weights + c, own)
+
+
+@inlined
+def _sum_lanes(columns: Pointer, size: int) -> None:
+    for c in range(0, size, LANES):
+        total = 0.0
+        for lane in range(LANES):
+            total += columns[c + lane]
+        columns[c] = total

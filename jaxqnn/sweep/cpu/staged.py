@@ -1,0 +1,217 @@
+"""What a stage does to one tile, forward and back, and the cotangents that it finds there."""
+
+from __future__ import annotations
+
+from jaxqnn.sweep.cpu.angles import Values
+from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.layers import clear, rotate_two, transform, turn
+from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
+from jaxqnn.sweep.cpu.pointers import Pointer, after, odd
+from jaxqnn.sweep.cpu.room import Room
+from jaxqnn.sweep.cpu.simd import load, store
+from jaxqnn.sweep.cpu.slopes import correlate_two, label_cotangents
+from jaxqnn.sweep.cpu.steps import Steps
+from jaxqnn.sweep.cpu.tiles import Tiles, correlate_any, rotate_any, top
+from jaxqnn.sweep.cpu.tiling import PAIR, PHASES, ROTATION, STEP
+from jaxqnn.sweep.cpu.trigonometry import cos_sin
+
+_LANE = LANES - 1
+
+
+@inlined
+def kind_of(tiles: Tiles, j: int) -> int:
+    """What step j is."""
+    return tiles.steps[j * STEP]
+
+
+@compiled
+def _set_turns(
+    steps: Steps, tiles: Tiles, stage: int, row: int, values: Values, room: Room
+) -> None:
+    """The cosines and sines of a stage's rotations, with the signs that they have on a tile."""
+    first = tiles.begin[stage]
+    for j in range(first, tiles.begin[stage + 1]):
+        kind, angle = tiles.steps[j * STEP], tiles.steps[j * STEP + 1] * LANES
+        if kind in (PAIR, ROTATION):
+            at = (j - first) * LANES
+            store(room.tiled.cosine, at, load(values.cosine, angle))
+            store(room.tiled.sine, at, load(values.sine, angle) * _signs(steps, tiles, j, row))
+
+
+@inlined
+def _signs(steps: Steps, tiles: Tiles, j: int, row: int) -> float:
+    """The signs of a rotation on a tile, by lane."""
+    functional = tiles.steps[j * STEP + 6]
+    sign = 1.0 - 2.0 * odd((functional >> LANE_BITS) & row)
+    return sign * load(steps.signs, (functional & _LANE) * LANES)
+
+
+@compiled
+def _put_down(
+    steps: Steps, tiles: Tiles, l: int, row: int, values: Values, size: int, labels: Pointer
+) -> None:
+    """The angles of layer l's phases on a tile's labels; see ``layers.put_down``."""
+    clear(labels, LANES * size)
+    for k in range(steps.shared_range[l], steps.shared_range[l + 1]):
+        at, mask = tiles.shared[2 * k] * LANES, tiles.shared[2 * k + 1]
+        own = _phase_signs(steps, mask, row) * load(values.shared, k * LANES)
+        store(labels, at, load(labels, at) - own)
+    for k in range(steps.sample_range[l], steps.sample_range[l + 1]):
+        at, mask = tiles.sample[2 * k] * LANES, tiles.sample[2 * k + 1]
+        own = _phase_signs(steps, mask, row) * load(values.sample, k * LANES)
+        store(labels, at, load(labels, at) - own)
+    transform(labels, LANES * size)
+
+
+@inlined
+def _phase_signs(steps: Steps, mask: int, row: int) -> float:
+    """Half the signs of a mask on a tile's first row, by lane."""
+    sign = 0.5 - odd((mask >> LANE_BITS) & row)
+    return sign * load(steps.signs, (mask & _LANE) * LANES)
+
+
+@compiled
+def _set_phases(
+    steps: Steps, tiles: Tiles, l: int, row: int, values: Values, size: int, work: Pointer
+) -> None:
+    _put_down(steps, tiles, l, row, values, size, work)
+    cos_sin(work, LANES * size, after(work, LANES * size), after(work, ROW * size))
+
+
+@inlined
+def _rotate_pair(tiles: Tiles, j: int, at: int, way: float, room: Room, tile: Pointer) -> None:
+    size = ROW << tiles.bits
+    one, other = top(tiles.steps[j * STEP + 3]), top(tiles.steps[(j + 1) * STEP + 3])
+    cosine, sine = room.tiled.cosine, room.tiled.sine
+    if one < other:
+        rotate_two(tile, size, one, other, cosine, sine, at, at + LANES, way)
+    else:
+        rotate_two(tile, size, other, one, cosine, sine, at + LANES, at, way)
+
+
+@inlined
+def _rotate_single(tiles: Tiles, j: int, at: int, way: float, room: Room, tile: Pointer) -> None:
+    turns, p = tiles.steps, j * STEP
+    cosine, sine = room.tiled.cosine, room.tiled.sine
+    vector, lane, pattern = turns[p + 3], turns[p + 4], turns[p + 5]
+    rotate_any(1 << tiles.bits, vector, lane, pattern, cosine, sine, at, way, tile)
+
+
+@compiled
+def forward(
+    steps: Steps, tiles: Tiles, stage: int, row: int, values: Values, room: Room, tile: Pointer
+) -> None:
+    """All steps of a stage on a tile."""
+    size, first, work = 1 << tiles.bits, tiles.begin[stage], room.work.phases
+    _set_turns(steps, tiles, stage, row, values, room)
+    j = first
+    while j < tiles.begin[stage + 1]:
+        kind, at = kind_of(tiles, j), (j - first) * LANES
+        if kind == PHASES:
+            _set_phases(steps, tiles, tiles.steps[j * STEP + 1], row, values, size, work)
+            turn(size, tile, True, 1.0, work)
+        elif kind == PAIR:
+            _rotate_pair(tiles, j, at, 1.0, room, tile)
+            j += 1
+        elif kind == ROTATION:
+            _rotate_single(tiles, j, at, 1.0, room, tile)
+        j += 1
+
+
+@compiled
+def reverse(
+    steps: Steps,
+    tiles: Tiles,
+    stage: int,
+    row: int,
+    values: Values,
+    room: Room,
+    bras: int,
+    found: Pointer,
+) -> None:
+    """Undoes a stage on a tile and its bras; adds the cotangents to ``found``, (m, most, 8)."""
+    size, first, work = 1 << tiles.bits, tiles.begin[stage], room.work.phases
+    length, most = ROW * size, tiles.most * LANES
+    state = room.states
+    _set_turns(steps, tiles, stage, row, values, room)
+    j = tiles.begin[stage + 1] - 1
+    while j >= first:
+        kind = kind_of(tiles, j)
+        if kind == PHASES:
+            l = tiles.steps[j * STEP + 1]
+            for o in range(bras):
+                clear(work, LANES * size)
+                label_cotangents(size, state, after(state, (1 + o) * length), work)
+                transform(work, LANES * size)
+                to = after(found, o * most + tiles.steps[j * STEP + 2] * LANES)
+                _note_phases(steps, tiles, l, row, work, to)
+            _set_phases(steps, tiles, l, row, values, size, work)
+            for s in range(1 + bras):
+                turn(size, after(state, s * length), True, -1.0, work)
+        elif kind == PAIR:
+            j -= 1
+            at = (j - first) * LANES
+            _note_pair(steps, tiles, j, row, room, bras, found)
+            for s in range(1 + bras):
+                _rotate_pair(tiles, j, at, -1.0, room, after(state, s * length))
+        else:
+            if tiles.steps[j * STEP + 7]:
+                _note_single(steps, tiles, j, row, room, bras, found)
+            if kind == ROTATION:
+                for s in range(1 + bras):
+                    tile = after(state, s * length)
+                    _rotate_single(tiles, j, (j - first) * LANES, -1.0, room, tile)
+        j -= 1
+
+
+@compiled
+def _note_phases(
+    steps: Steps, tiles: Tiles, l: int, row: int, labels: Pointer, found: Pointer
+) -> None:
+    """Adds the cotangents of a layer's phases, from the transformed ones of the labels."""
+    to = 0
+    for k in range(steps.shared_range[l], steps.shared_range[l + 1]):
+        at, mask = tiles.shared[2 * k] * LANES, tiles.shared[2 * k + 1]
+        own = _phase_signs(steps, mask, row) * load(labels, at)
+        store(found, to, load(found, to) - own)
+        to += LANES
+    for k in range(steps.sample_range[l], steps.sample_range[l + 1]):
+        at, mask = tiles.sample[2 * k] * LANES, tiles.sample[2 * k + 1]
+        own = _phase_signs(steps, mask, row) * load(labels, at)
+        store(found, to, load(found, to) - own)
+        to += LANES
+
+
+@compiled
+def _note_pair(
+    steps: Steps, tiles: Tiles, j: int, row: int, room: Room, bras: int, found: Pointer
+) -> None:
+    if not (tiles.steps[j * STEP + 7] or tiles.steps[(j + 1) * STEP + 7]):
+        return
+    length, own = ROW << tiles.bits, room.tiled.own
+    one, other = top(tiles.steps[j * STEP + 3]), top(tiles.steps[(j + 1) * STEP + 3])
+    for o in range(bras):
+        clear(own, 2 * LANES)
+        bra = after(room.states, (1 + o) * length)
+        if one < other:
+            correlate_two(length, one, other, room.states, bra, own, 0, LANES)
+        else:
+            correlate_two(length, other, one, room.states, bra, own, LANES, 0)
+        for i in range(2):
+            to = (o * tiles.most + tiles.steps[(j + i) * STEP + 2]) * LANES
+            more = _signs(steps, tiles, j + i, row) * load(own, i * LANES)
+            store(found, to, load(found, to) + more)
+
+
+@compiled
+def _note_single(
+    steps: Steps, tiles: Tiles, j: int, row: int, room: Room, bras: int, found: Pointer
+) -> None:
+    length, own, p = ROW << tiles.bits, room.tiled.own, j * STEP
+    vector, lane, pattern = tiles.steps[p + 3], tiles.steps[p + 4], tiles.steps[p + 5]
+    for o in range(bras):
+        clear(own, LANES)
+        bra = after(room.states, (1 + o) * length)
+        correlate_any(1 << tiles.bits, vector, lane, pattern, room.states, bra, own, 0)
+        to = (o * tiles.most + tiles.steps[p + 2]) * LANES
+        store(found, to, load(found, to) + _signs(steps, tiles, j, row) * load(own, 0))

@@ -1,0 +1,272 @@
+"""The sweeps over large states: stage after stage, each shared out among all threads.
+
+A stage's tiles are independent, so threads claim chunks of them; a ticket is one chunk of one
+stage, and tickets are in order.  Who has one waits until all earlier stages are done, which threads
+at work will do, whoever comes late or never: nobody waits for a thread that is not at work.  What a
+chunk finds it leaves apart, and it is added up in order, so that a result does not depend on who
+did what.
+"""
+
+from __future__ import annotations
+
+from jaxqnn.sweep.cpu.angles import Cotangents, cotangents_at
+from jaxqnn.sweep.cpu.columns import add_columns, read_columns, write_columns
+from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.job import (
+    BATCH,
+    BRA,
+    CHUNKS,
+    DIRECTIONS,
+    DONE,
+    EVOLVE,
+    GROUP,
+    GROUPS,
+    IS_SINGLE,
+    OPERATION,
+    OUT,
+    PROGRAM,
+    ROOM,
+    STATE,
+    TOGETHER,
+)
+from jaxqnn.sweep.cpu.layers import clear
+from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
+from jaxqnn.sweep.cpu.pointers import (
+    Pointer,
+    after,
+    fetch,
+    fetch_add,
+    give_way,
+    numbers,
+    singles,
+)
+from jaxqnn.sweep.cpu.room import Room
+from jaxqnn.sweep.cpu.simd import load, total
+from jaxqnn.sweep.cpu.staged import forward, kind_of, reverse
+from jaxqnn.sweep.cpu.steps import Steps
+from jaxqnn.sweep.cpu.tiles import (
+    Tiles,
+    fill,
+    first_row,
+    gather,
+    read_tiles,
+    scatter,
+    start_factors,
+    start_pattern,
+    start_patterns,
+    tabulate,
+)
+from jaxqnn.sweep.cpu.tiling import PHASES, START, STEP
+
+_LANE = LANES - 1
+
+# How often a thread looks whether the others are done before it lets go of its core.
+_PATIENCE = 2000
+
+
+@inlined
+def _read(
+    job: Pointer, address: int, steps: Steps, row: int, room: Room, size: int, run: int, to: Pointer
+) -> None:
+    half, labels = 1 << steps.num_qubits, room.tiled.labels
+    if job[IS_SINGLE]:
+        gather(singles(address), half, row, labels, size, run, to)
+    else:
+        gather(numbers(address), half, row, labels, size, run, to)
+
+
+@inlined
+def _write(
+    job: Pointer, tile: Pointer, steps: Steps, row: int, room: Room, size: int, run: int, to: int
+) -> None:
+    half, labels = 1 << steps.num_qubits, room.tiled.labels
+    if job[IS_SINGLE]:
+        scatter(tile, labels, size, run, row, half, singles(to))
+    else:
+        scatter(tile, labels, size, run, row, half, numbers(to))
+
+
+@compiled
+def _settle(
+    steps: Steps, tiles: Tiles, stage: int, parts: Pointer, chunks: int, bras: int, to: Cotangents
+) -> None:
+    """Adds up what the chunks of a stage found, (C, m, most), into the first lane of each angle."""
+    for j in range(tiles.begin[stage], tiles.begin[stage + 1]):
+        kind, angle, slot = kind_of(tiles, j), tiles.steps[j * STEP + 1], tiles.steps[j * STEP + 2]
+        for o in range(bras):
+            own = cotangents_at(steps, to, o)
+            if kind == PHASES:
+                begin, end = steps.shared_range[angle], steps.shared_range[angle + 1]
+                _add_up(tiles, parts, chunks, bras, o, slot, begin, end, own.shared)
+                slot_of_sample = slot + end - begin
+                begin, end = steps.sample_range[angle], steps.sample_range[angle + 1]
+                _add_up(tiles, parts, chunks, bras, o, slot_of_sample, begin, end, own.sample)
+            elif kind == START:
+                _add_up(tiles, parts, chunks, bras, o, slot, angle, angle + 1, own.start)
+            else:
+                _add_up(tiles, parts, chunks, bras, o, slot, angle, angle + 1, own.rotations)
+
+
+@compiled
+def _add_up(
+    tiles: Tiles,
+    parts: Pointer,
+    chunks: int,
+    bras: int,
+    o: int,
+    slot: int,
+    begin: int,
+    end: int,
+    to: Pointer,
+) -> None:
+    for angle in range(begin, end):
+        whole = 0.0
+        for chunk in range(chunks):
+            whole += parts[(chunk * bras + o) * tiles.most + slot + angle - begin]
+        to[angle * LANES] = whole
+
+
+@inlined
+def _first_acting(tiles: Tiles) -> int:
+    """The stage that makes the start: the first that does anything to it, or the last."""
+    stage = 0
+    while stage + 1 < tiles.num_stages and tiles.acts[stage] == 0:
+        stage += 1
+    return stage
+
+
+@inlined
+def _forward_chunk(
+    job: Pointer, steps: Steps, tiles: Tiles, stage: int, begin: int, end: int, room: Room
+) -> None:
+    is_first = stage == _first_acting(tiles)
+    if not (is_first or tiles.acts[stage]):
+        return
+    size, tiled = 1 << tiles.bits, room.tiled
+    run = tabulate(tiles, stage, tiled.labels)
+    if is_first:
+        start_factors(steps, tiles, room.values, tiled.factors)
+        start_patterns(steps, tiles, tiled.labels, tiled.patterns)
+    number = 4 if job[IS_SINGLE] else 8
+    address = job[OUT] + number * (2 << steps.num_qubits) * room.items[0]
+    for tile in range(begin, end):
+        row = first_row(steps, tiles, stage, tile)
+        if is_first:
+            pattern = start_pattern(steps, tiles, row << LANE_BITS)
+            fill(steps, pattern, tiled.patterns, tiled.factors, size, room.states)
+        else:
+            _read(job, address, steps, row, room, size, run, room.states)
+        forward(steps, tiles, stage, row, room.values, room, room.states)
+        _write(job, room.states, steps, row, room, size, run, address)
+
+
+@inlined
+def _reverse_chunk(
+    job: Pointer,
+    steps: Steps,
+    tiles: Tiles,
+    index: int,
+    begin: int,
+    end: int,
+    room: Room,
+    first: int,
+    bras: int,
+    part: Pointer,
+) -> None:
+    """A chunk of the stage that is ``index`` from the last, of bras from ``first`` on."""
+    stage, size = tiles.num_stages - 1 - index, 1 << tiles.bits
+    found, length = room.found.rotations, tiles.most * LANES
+    run = tabulate(tiles, stage, room.tiled.labels)
+    clear(found, bras * length)
+    number = 4 if job[IS_SINGLE] else 8
+    bytes_of_state = number * (2 << steps.num_qubits)
+    item, batch = room.items[0], job[BATCH]
+    for tile in range(begin, end):
+        row = first_row(steps, tiles, stage, tile)
+        for s in range(1 + bras):
+            address = job[ROOM] + bytes_of_state * s
+            if index == 0:
+                address = job[STATE] + bytes_of_state * item
+                if s > 0:
+                    which = (item // batch * job[DIRECTIONS] + first + s - 1) * batch + item % batch
+                    address = job[BRA] + bytes_of_state * which
+            to = after(room.states, s * ROW * size)
+            _read(job, address, steps, row, room, size, run, to)
+        reverse(steps, tiles, stage, row, room.values, room, bras, found)
+        if stage > 0:
+            for s in range(1 + bras):
+                address = job[ROOM] + bytes_of_state * s
+                own = after(room.states, s * ROW * size)
+                _write(job, own, steps, row, room, size, run, address)
+    for o in range(bras):
+        for slot in range(tiles.most):
+            part[o * tiles.most + slot] = total(load(found, o * length + slot * LANES))
+
+
+@inlined
+def _common(job: Pointer, steps: Steps, tiles: Tiles, together: int) -> tuple[Pointer, Cotangents]:
+    """What chunks found, of two stages, and the cotangents; see ``room.shared_numbers``."""
+    states = (1 + together) * (2 << steps.num_qubits) // (2 if job[IS_SINGLE] else 1)
+    parts = numbers(job[ROOM] + 8 * states)
+    rotations = after(parts, 2 * CHUNKS * together * tiles.most)
+    shared = after(rotations, LANES * together * steps.num_layers * steps.num_rotated)
+    sample = after(shared, LANES * together * steps.num_shared)
+    start = after(sample, LANES * together * steps.num_sample)
+    end = after(start, LANES * together * steps.num_qubits)
+    return parts, Cotangents(rotations, shared, sample, start, end)
+
+
+@compiled
+def sweep_in_stages(address: int, job: Pointer, steps: Steps, room: Room, ticket: int) -> None:
+    """Does ticket after ticket, from one that was claimed on."""
+    tiles = read_tiles(steps, job[PROGRAM])
+    count = 1 << steps.num_qubits - LANE_BITS - tiles.bits
+    chunks = min(CHUNKS, count)
+    together, directions = min(TOGETHER, job[DIRECTIONS]), job[DIRECTIONS]
+    is_forward, indices, rounds = job[OPERATION] == EVOLVE, tiles.num_stages, 1
+    if not is_forward:
+        indices, rounds = tiles.num_stages + 1, -(-directions // together)
+    parts, found = _common(job, steps, tiles, together)
+    present = -1
+    while ticket < job[GROUPS]:
+        chunk, before = ticket % chunks, ticket // chunks
+        index, turn_of = before % indices, before // indices
+        item, first = turn_of // rounds, turn_of % rounds * together
+        if item != present:
+            for lane in range(LANES):
+                room.items[lane] = item
+            read_columns(job, steps, room)
+            present = item
+        waited = 0
+        while fetch(address + 8 * DONE) < before * chunks:
+            waited += 1
+            if waited > _PATIENCE:
+                # The core may be what another thread with an earlier ticket waits for.
+                give_way(0)
+        begin, end = chunk * count // chunks, (chunk + 1) * count // chunks
+        if is_forward:
+            _forward_chunk(job, steps, tiles, index, begin, end, room)
+        else:
+            bras = min(together, directions - first)
+            length = bras * tiles.most
+            if index < tiles.num_stages:
+                place = (index % 2 * chunks + chunk) * length
+                own = after(parts, place)
+                _reverse_chunk(job, steps, tiles, index, begin, end, room, first, bras, own)
+            if chunk == 0 and index > 0:
+                before_that = after(parts, (index - 1) % 2 * chunks * length)
+                stage = tiles.num_stages - index
+                _settle(steps, tiles, stage, before_that, chunks, bras, found)
+            if chunk == 0 and index == 0:
+                angles = steps.num_layers * steps.num_rotated + steps.num_shared
+                angles += steps.num_sample + steps.num_qubits
+                clear(found.rotations, LANES * together * angles)
+            if chunk == 0 and index == tiles.num_stages:
+                for o in range(bras):
+                    clear(room.of_columns.shared, LANES * (1 + steps.num_weights))
+                    inputs = 1 + steps.num_inputs + steps.num_weights
+                    clear(room.of_columns.sample, LANES * inputs)
+                    add_columns(steps, room, room.columns, cotangents_at(steps, found, o))
+                    write_columns(job, steps, room, first + o, 1)
+        fetch_add(address + 8 * DONE, 1)
+        ticket = fetch_add(address + 8 * GROUP, 1)

@@ -1,0 +1,271 @@
+"""The steps of a stage on the rows of one tile; see ``tiling``.
+
+A tile stands in a buffer as a small state does: for each row eight real parts, then eight imaginary
+parts.  In a state the real parts of all labels come first, then all imaginary parts.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jaxqnn.sweep.cpu.angles import Values
+from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
+from jaxqnn.sweep.cpu.pointers import Pointer, odd, words
+from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
+from jaxqnn.sweep.cpu.steps import Steps
+from jaxqnn.sweep.cpu.tiling import STEP
+
+_LANE = LANES - 1
+
+
+class Tiles(NamedTuple):
+    """How a program is swept in stages.
+
+    Attributes:
+        num_stages: S.
+        bits: t, of a tile's rows; there are 2^(n - 3 - t) tiles.
+        most: Cotangents of a stage at most.
+        begin: (S + 1,) the first step of each stage.
+        acts: (S,) whether a stage does anything to the state.
+        bases: (S t,) labels.
+        free: (S (n - 3 - t),) bits of the row that number the tiles.
+        steps: (N STEP,) see ``tiling.STEP``.
+        shared: (K 2,) of each phase its mask on the rows of a tile, and on the label.
+        sample: (K' 2,) the same.
+        start: (n,) the bits of the start's label, as functionals.
+    """
+
+    num_stages: int
+    bits: int
+    most: int
+    begin: Pointer
+    acts: Pointer
+    bases: Pointer
+    free: Pointer
+    steps: Pointer
+    shared: Pointer
+    sample: Pointer
+    start: Pointer
+
+
+@inlined
+def read_tiles(steps: Steps, address: int) -> Tiles:
+    """How a program is swept in stages, from its words."""
+    head = words(address)
+    stages, bits, count = head[14], head[15], head[16]
+    begin = address + 8 * head[18]
+    acts = begin + 8 * (stages + 1)
+    bases = acts + 8 * stages
+    free = bases + 8 * stages * bits
+    turns = free + 8 * stages * (steps.num_qubits - LANE_BITS - bits)
+    shared = turns + 8 * STEP * count
+    sample = shared + 16 * steps.num_shared
+    return Tiles(
+        stages,
+        bits,
+        head[17],
+        words(begin),
+        words(acts),
+        words(bases),
+        words(free),
+        words(turns),
+        words(shared),
+        words(sample),
+        words(sample + 16 * steps.num_sample),
+    )
+
+
+@inlined
+def first_row(steps: Steps, tiles: Tiles, stage: int, tile: int) -> int:
+    """The row of a tile that the others are led to from."""
+    count = steps.num_qubits - LANE_BITS - tiles.bits
+    row = 0
+    for i in range(count):
+        row |= (tile >> i & 1) << tiles.free[stage * count + i]
+    return row
+
+
+@compiled
+def tabulate(tiles: Tiles, stage: int, labels: Pointer) -> int:
+    """The label of each row of the first tile; returns how many rows in turn have the same lane."""
+    labels[0] = 0
+    size, run = 1, 1
+    for i in range(tiles.bits):
+        vector = tiles.bases[stage * tiles.bits + i]
+        for b in range(size):
+            labels[size + b] = labels[b] ^ vector
+        size *= 2
+        if vector & _LANE == 0:
+            run = size
+    return run
+
+
+@compiled
+def gather(
+    source: Pointer, half: int, row: int, labels: Pointer, size: int, run: int, tile: Pointer
+) -> None:
+    """Reads the tile of a row from a state with ``half`` numbers in each part."""
+    for first in range(0, size, run):
+        lane = labels[first] & _LANE
+        if lane == 0:
+            for b in range(first, first + run):
+                p = ((labels[b] >> LANE_BITS) ^ row) * LANES
+                store(tile, b * ROW, load(source, p))
+                store(tile, b * ROW + LANES, load(source, p + half))
+        else:
+            for b in range(first, first + run):
+                p = ((labels[b] >> LANE_BITS) ^ row) * LANES
+                store(tile, b * ROW, exchanged(load(source, p), lane))
+                store(tile, b * ROW + LANES, exchanged(load(source, p + half), lane))
+
+
+@compiled
+def scatter(
+    tile: Pointer, labels: Pointer, size: int, run: int, row: int, half: int, out: Pointer
+) -> None:
+    """The inverse of ``gather``."""
+    for first in range(0, size, run):
+        lane = labels[first] & _LANE
+        if lane == 0:
+            for b in range(first, first + run):
+                p = ((labels[b] >> LANE_BITS) ^ row) * LANES
+                store(out, p, load(tile, b * ROW))
+                store(out, p + half, load(tile, b * ROW + LANES))
+        else:
+            for b in range(first, first + run):
+                p = ((labels[b] >> LANE_BITS) ^ row) * LANES
+                store(out, p, exchanged(load(tile, b * ROW), lane))
+                store(out, p + half, exchanged(load(tile, b * ROW + LANES), lane))
+
+
+@inlined
+def _sign(pattern: int, b: int) -> float:
+    return 1.0 - 2.0 * odd(pattern & b)
+
+
+@compiled
+def rotate_any(
+    size: int,
+    vector: int,
+    lane: int,
+    pattern: int,
+    cosine: Pointer,
+    sine: Pointer,
+    at: int,
+    way: float,
+    tile: Pointer,
+) -> None:
+    """Rotates the pairs of rows b and b ^ vector, lanes exchanged; ``sine`` has the lanes' signs.
+
+    The first of a pair is the one of an even parity of its functional, which is the pattern on
+    rows.
+    """
+    c, s = load(cosine, at), way * load(sine, at)
+    if vector == 0:
+        for b in range(size):
+            own = _sign(pattern, b) * s
+            for p in range(b * ROW, (b + 1) * ROW, LANES):
+                x = load(tile, p)
+                store(tile, p, c * x - own * exchanged(x, lane))
+        return
+    step = 1 << top(vector)
+    for base in range(0, size, 2 * step):
+        for b in range(base, base + step):
+            own, far = _sign(pattern, b) * s, (b ^ vector) * ROW
+            for part in range(0, ROW, LANES):
+                x, y = load(tile, b * ROW + part), exchanged(load(tile, far + part), lane)
+                store(tile, b * ROW + part, c * x - own * y)
+                store(tile, far + part, exchanged(own * x + c * y, lane))
+
+
+@compiled
+def correlate_any(
+    size: int,
+    vector: int,
+    lane: int,
+    pattern: int,
+    state: Pointer,
+    bra: Pointer,
+    out: Pointer,
+    at: int,
+) -> None:
+    """out[at] += 1/2 <bra, J state> of such a rotation, by lane, without the lanes' signs."""
+    found = zeros()
+    if vector == 0:
+        for b in range(size):
+            own = _sign(pattern, b)
+            for p in range(b * ROW, (b + 1) * ROW, LANES):
+                found = found - own * load(bra, p) * exchanged(load(state, p), lane)
+    else:
+        step = 1 << top(vector)
+        for base in range(0, size, 2 * step):
+            for b in range(base, base + step):
+                own, far = _sign(pattern, b), (b ^ vector) * ROW
+                for part in range(0, ROW, LANES):
+                    x, y = load(state, b * ROW + part), exchanged(load(state, far + part), lane)
+                    v, w = load(bra, b * ROW + part), exchanged(load(bra, far + part), lane)
+                    found = found + own * (w * x - v * y)
+    store(out, at, load(out, at) + 0.5 * found)
+
+
+@inlined
+def top(vector: int) -> int:
+    """The highest bit of a word."""
+    found = 0
+    while vector > 1:
+        vector >>= 1
+        found += 1
+    return found
+
+
+@compiled
+def start_patterns(steps: Steps, tiles: Tiles, labels: Pointer, patterns: Pointer) -> None:
+    """The bits of the start's label of each row of the first tile."""
+    for b in range(1 << tiles.bits):
+        patterns[b] = start_pattern(steps, tiles, labels[b])
+
+
+@inlined
+def start_pattern(steps: Steps, tiles: Tiles, label: int) -> int:
+    """The bits of the start's label."""
+    found = 0
+    for i in range(steps.num_qubits):
+        found |= odd(tiles.start[i] & label) << i
+    return found
+
+
+# Bits of the start's label that one factor stands for.
+FACTOR_BITS = 5
+
+
+@compiled
+def start_factors(steps: Steps, tiles: Tiles, values: Values, factors: Pointer) -> None:
+    """For each five bits of the start's label, and each lane, the products of RY(start)|0>."""
+    for first in range(0, steps.num_qubits, FACTOR_BITS):
+        for pattern in range(1 << FACTOR_BITS):
+            at = ((first // FACTOR_BITS << FACTOR_BITS) + pattern) * LANES
+            for lane in range(LANES):
+                product = 1.0
+                for i in range(first, min(first + FACTOR_BITS, steps.num_qubits)):
+                    is_one = (pattern >> (i - first) & 1) ^ odd(tiles.start[i] & lane)
+                    own = i * LANES + lane
+                    product *= values.start_sine[own] if is_one else values.start_cosine[own]
+                factors[at + lane] = product
+
+
+@compiled
+def fill(
+    steps: Steps, first: int, patterns: Pointer, factors: Pointer, size: int, tile: Pointer
+) -> None:
+    """Writes a tile of the start; ``first`` is the pattern of its first row."""
+    groups = -(-steps.num_qubits // FACTOR_BITS)
+    for b in range(size):
+        pattern = patterns[b] ^ first
+        product = load(factors, (pattern & (1 << FACTOR_BITS) - 1) * LANES)
+        for g in range(1, groups):
+            pattern >>= FACTOR_BITS
+            at = (g << FACTOR_BITS) + (pattern & (1 << FACTOR_BITS) - 1)
+            product = product * load(factors, at * LANES)
+        store(tile, b * ROW, product)
+        store(tile, b * ROW + LANES, zeros())
