@@ -30,8 +30,8 @@ from jaxqnn.measure.specification import State
 from jaxqnn.program.build import build
 from jaxqnn.program.program import check
 
-# Qiskit's PauliEvolutionGate.to_matrix makes SciPy say this of its own matrices.
-pytestmark = pytest.mark.filterwarnings("ignore:.*CSC.*")
+# Qiskit's PauliEvolutionGate makes SciPy say this of its own matrices.
+pytestmark = pytest.mark.filterwarnings("ignore:.*CSC.*", "ignore:.*csr_matrix.*")
 
 OBSERVABLES = [
     SparsePauliOp(["XYZ", "ZIX", "III"], [0.5, -1.25, 0.75]),

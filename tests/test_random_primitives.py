@@ -21,7 +21,7 @@ from qiskit.circuit import (
     QuantumCircuit,
 )
 from qiskit.quantum_info import SparsePauliOp, Statevector
-from random_circuits import EXPRESSIONS, STANDARD
+from random_circuits import STANDARD, random_angle
 
 import jaxqnn
 
@@ -76,9 +76,7 @@ def random_template(seed: int) -> tuple[QuantumCircuit, ParameterVector]:
     parameters, beside = ParameterVector("p", 3), ParameterVector("q", 2)
 
     def angle() -> Any:
-        a, b = random.choice([*parameters], 2)
-        make = EXPRESSIONS[random.integers(len(EXPRESSIONS))]
-        return make(a, b, float(random.uniform(-2, 2)))
+        return random_angle(random, [*parameters])
 
     circuit = QuantumCircuit(WIDTH)
     circuit.h(range(WIDTH))
