@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
+
+from jaxqnn.sweep.compiling import told_to
 
 OK, FAILED, REFUSED = 0, 1, 2
 """Exit codes: all is well, a check failed, the request cannot be carried out."""
@@ -129,7 +131,8 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
     """A progress bar on stderr if that is a terminal; yields a function that moves it.
 
     The function takes a text to show beside the bar, what is at work or what came of it, and by how
-    many steps to move: by one unless told otherwise, and by none when work begins.
+    many steps to move: by one unless told otherwise, and by none when work begins. That the sweeps
+    are compiled stands above the bar.
     """
     columns = shutil.get_terminal_size().columns
     bar_width = 40 if columns >= _WIDE else 10 if columns >= _NARROW else 0
@@ -152,7 +155,8 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
         def advance(detail: str, steps: int = 1) -> None:
             bar.update(task, advance=steps, detail=shortened(printable(detail), longest))
 
-        yield advance
+        with told_to(bar.console.print) if not bar.disable else nullcontext():
+            yield advance
 
 
 @contextmanager
