@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ OK, FAILED, REFUSED = 0, 1, 2
 """Exit codes: all is well, a check failed, the request cannot be carried out."""
 
 _PIPED_WIDTH = 110
+_PADDINGS = {3: (0, 1), 2: (0, 0, 0, 1)}
+"""By the columns between two cells of a table, of which the box's own line is one."""
 _LONGEST_NAME = 32
 _SHORTEST_NAME = 12
 _NARROW, _WIDE = 70, 100
@@ -100,19 +102,20 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]
     each row is printed as a list.
     """
     text = [[printable(str(cell)) for cell in row] for row in rows]
-    others = sum(
-        max(len(name), *(len(row[at]) for row in text)) + 3 for at, name in enumerate(header) if at
-    )
-    room = width() - others - 4  # the edges, which boxes of ASCII letters have two of
     say(printable(title), bold=True)
-    if room < min(_SHORTEST_NAME, max(len(row[0]) for row in text)) or room < len(header[0]):
+    longest = [max(map(len, column)) for column in zip(header, *text, strict=True)]
+    least = max(len(header[0]), min(_SHORTEST_NAME, longest[0]))
+    # The edges, which boxes of ASCII letters have two of, take four.
+    rooms = {gap: width() - sum(other + gap for other in longest[1:]) - 4 for gap in _PADDINGS}
+    gap = next((gap for gap, room in rooms.items() if room >= least), None)
+    if gap is None:
         _print_lists(header, text)
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=_PADDINGS[gap])
     for position, name in enumerate(header):
         table.add_column(Text(name), justify="right" if position else "left", no_wrap=True)
     for first, *numbers in text:
-        table.add_row(*map(Text, (shortened(first, room), *numbers)))
+        table.add_row(*map(Text, (shortened(first, rooms[gap]), *numbers)))
     stdout().print(table)
 
 
@@ -134,6 +137,9 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
     many steps to move: by one unless told otherwise, and by none when work begins. That the sweeps
     are compiled stands above the bar.
     """
+    if quiet or not sys.stderr.isatty():
+        yield lambda detail, steps=1: None
+        return
     columns = shutil.get_terminal_size().columns
     bar_width = 40 if columns >= _WIDE else 10 if columns >= _NARROW else 0
     bars = [BarColumn(bar_width)] if bar_width else []
@@ -147,16 +153,14 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
         TextColumn("{task.fields[detail]}", markup=False),
         console=Console(stderr=True),
         transient=True,
-        disable=quiet or not sys.stderr.isatty(),
     )
-    with bar:
+    with bar, told_to(bar.console.print):
         task = bar.add_task(label, total=total, detail="")
 
         def advance(detail: str, steps: int = 1) -> None:
             bar.update(task, advance=steps, detail=shortened(printable(detail), longest))
 
-        with told_to(bar.console.print) if not bar.disable else nullcontext():
-            yield advance
+        yield advance
 
 
 @contextmanager
