@@ -116,7 +116,8 @@ def check(
 
     A circuit that measures on the way has no one state; its <Z...Z> is the mean over all branches.
     The gradient by all parameters is compared with central differences along random directions, to
-    1e-7 beyond what these are uncertain of themselves. Exit code 1 if a circuit differs, 2 if the file or a circuit in it cannot be handled.
+    1e-7 beyond what these are uncertain of themselves. Exit code 1 if a circuit differs, 2 if the
+    file or a circuit in it cannot be handled.
     """
     with progress("Checking", 1, quiet=as_json) as advance:
         advance("loading Qiskit and JAX", 0)

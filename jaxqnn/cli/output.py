@@ -29,7 +29,7 @@ OK, FAILED, REFUSED = 0, 1, 2
 """Exit codes: all is well, a check failed, the request cannot be carried out."""
 
 _PIPED_WIDTH = 110
-_PADDINGS = {3: (0, 1), 2: (0, 0, 0, 1)}
+_PADDINGS = {3: (0, 1, 0, 1), 2: (0, 0, 0, 1)}
 """By the columns between two cells of a table, of which the box's own line is one."""
 _LONGEST_NAME = 32
 _SHORTEST_NAME = 12
