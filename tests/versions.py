@@ -1,0 +1,25 @@
+"""What the oldest versions of others that the project allows do differently, or wrongly.
+
+Each is a fact about Qiskit or qiskit-machine-learning that the tests' own oracles rest on.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from qiskit.circuit.library import PauliEvolutionGate
+
+QISKIT = tuple(map(int, version("qiskit").split(".")[:2]))
+QML = tuple(map(int, version("qiskit-machine-learning").split(".")[:3]))
+
+EVOLUTION_IS_EXACT = "to_matrix" in vars(PauliEvolutionGate)
+"""Before Qiskit 2.2 an evolution stood for its product formula."""
+
+DIVIDES_EXACTLY = QISKIT >= (2, 2)
+"""Before, expressions went through SymPy: slowly, not too deep, and with terms cancelled."""
+
+TAKES_SPARSE_OBSERVABLES = QISKIT >= (2, 1)
+"""Whether estimators take a SparseObservable."""
+
+QML_INTERPRETS_TRANSPILED = QML >= (0, 9, 1)
+"""Before, a SamplerQNN's forward left the outcomes of a transpiled circuit as they were."""
