@@ -29,17 +29,7 @@ def main() -> None:
     """Print the table in Markdown."""
     rows = Rows(
         "One piece of the batch, microseconds; in brackets, how many copies of its states that is",
-        [
-            "workload",
-            "samples",
-            "threads",
-            "layers",
-            "copy",
-            "forward",
-            "measured",
-            "bras",
-            "reverse",
-        ],
+        "workload samples threads layers copy forward measured bras reverse".split(),
         [list(row(target.problem)) for target in TARGETS if target.problem.kind != "training"],
         [],
     )
