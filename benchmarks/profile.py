@@ -21,6 +21,8 @@ from .problems import TARGETS, Problem
 from .results import machine
 from .tables import Rows, to_markdown
 
+_PARTS = ("copy", "forward", "measured", "bras", "reverse")
+
 # Seconds for each part.
 _MEASURE = 1.0
 
@@ -29,7 +31,7 @@ def main() -> None:
     """Print the table in Markdown."""
     rows = Rows(
         "One piece of the batch, microseconds; in brackets, how many copies of its states that is",
-        "workload samples threads layers copy forward measured bras reverse".split(),
+        ["workload", "samples", "threads", "layers", *_PARTS],
         [list(row(target.problem)) for target in TARGETS if target.problem.kind != "training"],
         [],
     )
