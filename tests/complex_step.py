@@ -120,7 +120,8 @@ def number(value: Any, values: Values) -> complex:
     if not isinstance(value, ParameterExpression) or not value.parameters:
         return complex(value)
     given = {parameter: values[parameter] for parameter in value.parameters}
-    if not any(name in str(value) for name in ("abs", "sign", "conj")):
+    text = str(value).lower()  # Qiskit 2.0 writes Abs
+    if not any(name in text for name in ("abs", "sign", "conj")):
         return complex(value.bind(given))
     # These Qiskit takes of complex numbers, and there they are not analytic: a five-point formula.
     real = {parameter: v.real for parameter, v in given.items()}

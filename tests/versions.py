@@ -18,6 +18,9 @@ EVOLUTION_IS_EXACT = "to_matrix" in vars(PauliEvolutionGate)
 DIVIDES_EXACTLY = QISKIT >= (2, 2)
 """Before, expressions went through SymPy: slowly, not too deep, and with terms cancelled."""
 
+COUNTS_LOOP_VARIABLES = QISKIT == (2, 0)
+"""Whether a loop's variable is among a circuit's parameters; QML's estimators refuse such."""
+
 TAKES_SPARSE_OBSERVABLES = QISKIT >= (2, 1)
 """Whether estimators take a SparseObservable."""
 

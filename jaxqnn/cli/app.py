@@ -83,8 +83,8 @@ def demo(
 ) -> None:
     """Show the main job: gradients of both networks, a trained classifier, and the speed-up.
 
-    Every value is compared with Qiskit's. Takes about half a minute, of which QML's own backward
-    passes take most.
+    Every value is compared with Qiskit's. Takes a quarter of a minute, of which QML's own backward
+    passes take most, and half a minute more where it is the first command of an installation.
     """
     with refusals():
         from jaxqnn.figures import require_plotting

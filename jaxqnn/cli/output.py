@@ -107,8 +107,8 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]
     least = max(len(header[0]), min(_SHORTEST_NAME, longest[0]))
     # The edges, which boxes of ASCII letters have two of, take four.
     rooms = {gap: width() - sum(other + gap for other in longest[1:]) - 4 for gap in _PADDINGS}
-    gap = next((gap for gap, room in rooms.items() if room >= least), None)
-    if gap is None:
+    gap = 3 if rooms[3] >= longest[0] else 2
+    if rooms[gap] < least:
         _print_lists(header, text)
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=_PADDINGS[gap])
