@@ -24,5 +24,5 @@ COUNTS_LOOP_VARIABLES = QISKIT == (2, 0)
 TAKES_SPARSE_OBSERVABLES = QISKIT >= (2, 1)
 """Whether estimators take a SparseObservable."""
 
-QML_INTERPRETS_TRANSPILED = QML >= (0, 9, 1)
-"""Before, a SamplerQNN's forward left the outcomes of a transpiled circuit as they were."""
+QML_COUNTS_TRANSPILED = QML >= (0, 9, 1)
+"""Before, a SamplerQNN's forward lost outcomes of transpiled circuits, or their order."""
