@@ -22,8 +22,8 @@ _SWEEPS = "jaxqnn.sweep.cpu."
 
 
 def _on_the_terminal(said: str) -> None:
-    """A line for a person who waits; no file and no pipe has it."""
-    if sys.stderr is not None and sys.stderr.isatty():
+    """A line for a person who waits, at a terminal or a notebook; no file and no pipe has it."""
+    if sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules):
         print(said, file=sys.stderr, flush=True)
 
 
