@@ -135,6 +135,10 @@ def test_names_are_printed_as_they_are(
         assert "[red]a[b].qpy" in text
 
 
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80])
 def test_nothing_is_cut(
     columns: int,
@@ -163,6 +167,10 @@ def test_nothing_is_cut(
         "1e-16",
     ):
         assert timed.count(whole) == 2
+    usual = Timing("SamplerQNN", 12, 16, 52, 123.4, 1e-4, 0.0126, 1e-16)
+    print_timings([usual])
+    one_line = any({"network", "distance"} <= {*line.split()} for line in _lines(capsys))
+    assert one_line == (columns == 80)  # a table where it fits, with little between its cells
     row = NetworkRow(
         "+ interpret=parity, 2 classes", (1, 2), (16, 2, 100), (16, 2, 400), 1e-16, True
     )
