@@ -1,7 +1,8 @@
 """Where the time of a gradient goes, part by part: `python -m benchmarks.profile`.
 
-Each of the points that the project's aim is stated in, on one thread and one piece of the batch,
-beside what a plain copy of the states takes on the same machine.
+Each of the points that the project's aim is stated in, on one piece of the batch, beside what a
+plain copy of its states takes on the same machine. A piece is swept by one thread; one large state
+is shared out among all cores, and the copy beside it is NumPy's, on one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from .problems import TARGETS, Problem
 from .results import machine
 from .tables import Rows, to_markdown
 
+_PARTS = ("copy", "forward", "measured", "bras", "reverse")
+
 # Seconds for each part.
 _MEASURE = 1.0
 
@@ -27,8 +30,8 @@ _MEASURE = 1.0
 def main() -> None:
     """Print the table in Markdown."""
     rows = Rows(
-        "One thread, microseconds; in brackets, how many copies of the states take as long",
-        ["workload", "samples", "layers", "copy", "forward", "measured", "bras", "reverse"],
+        "One piece of the batch, microseconds; in brackets, how many copies of its states that is",
+        ["workload", "samples", "threads", "layers", *_PARTS],
         [list(row(target.problem)) for target in TARGETS if target.problem.kind != "training"],
         [],
     )
@@ -50,6 +53,7 @@ def row(problem: Problem) -> Iterator[str]:
     unit = seconds(lambda: np.copyto(other, state))
     yield problem.title
     yield str(size)
+    yield str(backend._threads)
     yield str(len(model.program.layers))
     yield f"{1e6 * unit:.1f}"
     yield shown(seconds(lambda: backend._evolved(*columns)), unit)

@@ -39,6 +39,7 @@ from qiskit.quantum_info import Operator
 from qiskit.quantum_info.operators.base_operator import BaseOperator
 from qiskit_machine_learning.circuit.library.raw_feature_vector import ParameterizedInitialize
 from scipy.linalg import expm
+from versions import EVOLUTION_IS_EXACT
 
 Complexes = NDArray[np.complexfloating]
 Values = Mapping[Parameter, complex]
@@ -119,7 +120,8 @@ def number(value: Any, values: Values) -> complex:
     if not isinstance(value, ParameterExpression) or not value.parameters:
         return complex(value)
     given = {parameter: values[parameter] for parameter in value.parameters}
-    if not any(name in str(value) for name in ("abs", "sign", "conj")):
+    text = str(value).lower()  # Qiskit 2.0 writes Abs
+    if not any(name in text for name in ("abs", "sign", "conj")):
         return complex(value.bind(given))
     # These Qiskit takes of complex numbers, and there they are not analytic: a five-point formula.
     real = {parameter: v.real for parameter, v in given.items()}
@@ -150,7 +152,7 @@ def matrix(gate: Any, values: Values) -> Complexes:
                     assert not _has_parameters(gate.base_op)
                     found = np.asarray(Operator(found).power(modifier.power).data)
             return found
-        case PauliEvolutionGate():
+        case PauliEvolutionGate() if EVOLUTION_IS_EXACT:
             operators = gate.operator if isinstance(gate.operator, list) else [gate.operator]
             total = sum(operator.to_matrix() for operator in operators)
             return expm(-1j * number(gate.time, values) * total)

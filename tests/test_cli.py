@@ -16,6 +16,7 @@ from qiskit.circuit.library import UnitaryGate, real_amplitudes, zz_feature_map
 from qiskit.quantum_info import random_unitary
 from typer.testing import CliRunner
 
+from jaxqnn.cli import networks
 from jaxqnn.cli.app import app
 from jaxqnn.cli.files import load
 from jaxqnn.cli.output import seconds, size
@@ -163,6 +164,23 @@ def test_a_missing_file_is_wrong_usage() -> None:
     run("check", "nowhere.qpy", code=2)
 
 
+def test_no_number_is_no_tolerance(tmp_path: Path, bell: QuantumCircuit) -> None:
+    file = save(tmp_path / "b.qpy", [bell])
+    assert "must be a number" in run("check", file, "--atol", "nan", code=2)
+
+
+def test_the_demos_networks_have_gradients_that_could_be_wrong() -> None:
+    """Of <YY> all are zero, as of who computes nothing; a sign mistaken in <ZZ> is found."""
+    rows = list(networks.network_rows())
+    assert len(rows) == networks.NUM_ROWS
+    assert all(row.passed for row in rows)
+    qnn = networks.estimator_network("ZZ")
+    qnn.input_gradients = True
+    for gradient in qnn.backward([0.3], [0.4]):
+        assert gradient is not None
+        assert abs(gradient).min() > 0.1
+
+
 def test_an_empty_file_of_circuits_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JaxQNNError, match="no circuit"):
         load(save(tmp_path / "empty.qpy", []))
@@ -249,6 +267,7 @@ def test_the_keys_are_the_same_in_every_command(tmp_path: Path, rotation: Quantu
         assert entry["parameters"] == ["theta"]
     timed = run_json("bench", "--qubits", "2", "--batch", "1", "--repeats", "1")
     assert timed["passed"]
+    assert timed["start_seconds"] > 0
     assert {"network", "qubits", "num_parameters", "max_error"} <= timed["timings"][0].keys()
 
 
@@ -274,6 +293,8 @@ def test_the_demo_runs_to_its_end(tmp_path: Path) -> None:
     report = run_json("demo", "--plot", picture)
     assert report["passed"]
     assert [row["input_gradient"] for row in report["networks"]] == [
+        None,
+        [1, 1, 1],
         None,
         [1, 1, 1],
         None,

@@ -35,6 +35,12 @@ FAULTS = [
     ("bad2.qasm", b"OPENQASM 2.0;\nnonsense q;", "line 2,0: 'nonsense' is not defined", CORRECT),
     ("bad3.qasm", b"OPENQASM 3.0;\nnonsense q;", "line 2,0: gate 'nonsense'", CORRECT),
     ("open3.qasm", b"OPENQASM 3.0;\nqubit[2 q;", "line 2,", CORRECT),
+    (
+        "loop3.qasm",
+        b'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit q;\nwhile(true){x q;}',
+        "line 4,6: conditions must be 'bit == const bool' or 'bitarray == const int', not 'const ",
+        "bool'. Correct it there",
+    ),
     ("include.qasm", b'OPENQASM 2.0;\ninclude "foo.inc";', "unable to find 'foo.inc'", CORRECT),
     ("binary.qasm", bytes(range(256)), "byte 128 is not UTF-8", "Name the file by its format"),
     ("none.qasm", b"// nothing\n", "is empty", "Save a circuit"),

@@ -135,6 +135,10 @@ def test_names_are_printed_as_they_are(
         assert "[red]a[b].qpy" in text
 
 
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80])
 def test_nothing_is_cut(
     columns: int,
@@ -147,7 +151,7 @@ def test_nothing_is_cut(
     file = save(tmp_path / "c.qpy", rotation(name))
     checked = CliRunner().invoke(app, ["check", str(file)]).stdout
     assert "the_" in checked
-    assert "gth" in checked.split("parity")[0] + checked.split("parity")[-1]
+    assert "gth" in checked.split("verdict")[0] + checked.split("verdict")[-1]
     assert " ok" in checked
 
     timing = Timing("EstimatorQNN", 12, 16, 12345, 1234.5, 0.5, 1e-4, 1e-16)
@@ -163,6 +167,10 @@ def test_nothing_is_cut(
         "1e-16",
     ):
         assert timed.count(whole) == 2
+    usual = Timing("SamplerQNN", 12, 16, 52, 123.4, 1e-4, 0.0126, 1e-16)
+    print_timings([usual])
+    one_line = any({"network", "distance"} <= {*line.split()} for line in _lines(capsys))
+    assert one_line == (columns == 80)  # a table where it fits, with little between its cells
     row = NetworkRow(
         "+ interpret=parity, 2 classes", (1, 2), (16, 2, 100), (16, 2, 400), 1e-16, True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import subprocess
 import sys
@@ -60,7 +61,24 @@ def test_options_are_the_parameters_of_main(capsys: pytest.CaptureFixture[str]) 
     assert command.run(take, "A sentence.", ["--num-spins", "2"]) == (3, 2)
     with pytest.raises(SystemExit, match="2"):
         command.run(take, "A sentence.", ["--steps", "few"])
-    assert "invalid int value: 'few'" in capsys.readouterr().err
+    assert "invalid count value: 'few'" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        command.run(take, "A sentence.", ["--steps", "0"])
+    assert "must be at least 1, but is 0" in capsys.readouterr().err
+
+
+def test_a_program_ends_as_a_shell_expects() -> None:
+    with pytest.raises(SystemExit) as ended, command.program():
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    reader, writer = os.pipe()
+    os.close(reader)
+    left = subprocess.run(
+        [sys.executable, "-m", "jaxqnn.examples"], stdout=writer, stderr=subprocess.PIPE
+    )
+    os.close(writer)
+    assert left.stderr == b""
+    assert left.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import reduce
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from oracles import Case, differences
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 from qiskit.quantum_info import SparsePauliOp
+from versions import DIVIDES_EXACTLY
 
 import jaxqnn
 from jaxqnn.circuit.angles import Angle
@@ -82,6 +84,10 @@ def test_polynomials_are_table_rows(name: str) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_expressions_are_atoms(name: str) -> None:
     angle, expressions = _read(OTHERS[name])
+    if name == "imaginary parts that cancel" and not DIVIDES_EXACTLY:
+        assert not expressions.atoms
+        assert _value(angle, POINT) == pytest.approx(_bound(OTHERS[name]), abs=1e-13)
+        return
     assert len(expressions.atoms) == 1
     with jax.enable_x64(True):
         atoms = atom_function(expressions.atoms)(jnp.asarray(POINT))
@@ -244,6 +250,10 @@ def test_what_only_looks_like_a_polynomial(name: str) -> None:
         np.testing.assert_allclose(slope, expected, atol=1e-7)
 
 
+def nested_deep(x: ParameterVector) -> Any:
+    return reduce(lambda total, i: total * x[i % 6] + 1, range(1000), x[0])
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -254,14 +264,16 @@ def test_what_only_looks_like_a_polynomial(name: str) -> None:
         lambda x: math.prod((2.5 - x[i] for i in range(1, 6)), start=2.5 - x[0]),
         lambda x: 1 / math.prod((2.5 - x[i] for i in range(1, 6)), start=2.5 - x[0]).sin(),
         lambda x: sum((x[i % 6] for i in range(3000)), start=x[0]),
-        lambda x: reduce(lambda total, i: total * x[i % 6] + 1, range(1000), x[0]),
+        nested_deep,
     ],
 )
 def test_reading_takes_no_time(make: Callable[[Any], Any]) -> None:
     vector = ParameterVector("x", 6)
     expression, expressions = make(vector), Expressions(tuple(vector))
+    is_read = DIVIDES_EXACTLY or make is not nested_deep
     start = time.process_time()
-    expressions.angle(expression, "here")
+    with nullcontext() if is_read else pytest.raises(jaxqnn.JaxQNNError, match="too deep"):
+        expressions.angle(expression, "here")
     assert time.process_time() - start < 0.5
 
 

@@ -16,6 +16,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.quantum_info import SparsePauliOp, random_unitary
 from qiskit_machine_learning.circuit.library import raw_feature_vector
+from versions import XLA_TAKES_LESS
 
 import jaxqnn
 from jaxqnn.batches import Footprint, over_pieces, plan, round_up
@@ -146,6 +147,7 @@ def test_given_amplitudes_are_foretold_too(labels: list[str]) -> None:
 
 def check_prediction(qnn: jaxqnn.EstimatorQNN, batch: int, num_outputs: int) -> None:
     """Compares XLA's memory analysis of each kernel with the footprint."""
+    least = 1 / 3 if XLA_TAKES_LESS else 1 / 1.5
     model = qnn._evaluator.model
     with jax.enable_x64(True):
         inputs, weights = (
@@ -163,7 +165,7 @@ def check_prediction(qnn: jaxqnn.EstimatorQNN, batch: int, num_outputs: int) -> 
         found = compiled_bytes(program)
         found += sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(data))
         predicted = model.footprint(cotangents, 8).peak_bytes(batch)
-        assert 1 / 1.5 < found / predicted < 1.5, (cotangents, found, predicted)
+        assert least < found / predicted < 1.5, (cotangents, found, predicted)
 
 
 @pytest.mark.parametrize("qubits", [30, 40])

@@ -20,6 +20,7 @@ from jaxqnn.measure.eager import Outcomes, outcomes_of
 from jaxqnn.model import Model
 from jaxqnn.processes import cores, refuse_after_fork
 from jaxqnn.promotion import usual_promotion
+from jaxqnn.sweep.compiling import announce
 from jaxqnn.sweep.cpu import job as words
 from jaxqnn.sweep.cpu.request import Sizes, aligned, room_numbers, run, template
 from jaxqnn.sweep.cpu.written import HEAD
@@ -36,6 +37,7 @@ class CompiledBackend:
     keeps_states = True
 
     def __init__(self, model: Model, precision: Precision) -> None:
+        announce()
         self._model, self._is_double = model, precision == "double"
         self._atoms = None if model.atoms is None else Atoms(model.columns)
         self._head = tuple(model.arrays.words[:HEAD].tolist())

@@ -74,7 +74,13 @@ class Expressions:
         if not value.parameters:
             return Angle.constant(_real(complex(value), where))
         columns = sorted((self._index(p, where), p) for p in value.parameters)
-        text, constants = _without_numbers(_text(value, [p for _, p in columns]))
+        try:
+            text, constants = _without_numbers(_text(value, [p for _, p in columns]))
+        except RecursionError:
+            raise JaxQNNError(
+                f"{where}: an expression is nested too deep for this version of Qiskit. Install "
+                "Qiskit 2.2 or later, or write it with fewer steps within each other."
+            ) from None
         indices = tuple(index for index, _ in columns)
         try:
             formula = read(text)

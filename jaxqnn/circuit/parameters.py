@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.circuit import ControlFlowOp, ForLoopOp, Parameter, QuantumCircuit
 
 from jaxqnn.errors import InvalidArgumentError
 
@@ -72,11 +72,24 @@ def check_parameters(
                 )
             distinct.add(parameter)
     left = [parameter.name for parameter in ordered if parameter not in distinct]
+    if left:  # Qiskit 2.0 counts the variables of loops among a circuit's parameters
+        variables = {variable.name for variable in _loop_variables(circuit)}
+        left = [name for name in left if name not in variables]
     if left:
         raise InvalidArgumentError(
             f"The circuit's parameters {left} are neither inputs nor weights. Add them to one of "
             "the two, or bind them."
         )
+
+
+def _loop_variables(circuit: QuantumCircuit) -> Iterator[Parameter]:
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if isinstance(operation, ControlFlowOp):
+            for block in operation.blocks:
+                yield from _loop_variables(block)
+            if isinstance(operation, ForLoopOp) and isinstance(operation.params[1], Parameter):
+                yield operation.params[1]
 
 
 def _foreign(what: str, parameter: Parameter, known: Iterable[Parameter]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxqnn.cli.bench import Timing, print_timings, time_backward, timing_json
-from jaxqnn.cli.networks import NetworkRow, network_rows
+from jaxqnn.cli.networks import NUM_ROWS, NetworkRow, network_rows
 from jaxqnn.cli.output import print_json, print_table, progress, say, seconds, tell_saved
 from jaxqnn.cli.plots import plot_training
 from jaxqnn.cli.training import Training, train
@@ -19,7 +19,7 @@ def run_demo(*, steps: int, seed: int, plot: Path | None, as_json: bool) -> bool
     """Run all three parts, print them as they are done, and say whether all values were right."""
     start = time.perf_counter()
     rows: list[NetworkRow] = []
-    with progress("Two networks against Qiskit", 5, quiet=as_json) as advance:
+    with progress("Networks against Qiskit", NUM_ROWS, quiet=as_json) as advance:
         for row in network_rows():
             rows.append(row)
             advance(row.network)
@@ -54,7 +54,7 @@ def run_demo(*, steps: int, seed: int, plot: Path | None, as_json: bool) -> bool
 def _print_networks(rows: list[NetworkRow]) -> None:
     print_table(
         "One sample through each network: shapes of all passes, largest distance from Qiskit",
-        ("network", "forward", "by inputs", "by weights", "distance", "parity"),
+        ("network", "forward", "by inputs", "by weights", "distance", "verdict"),
         [
             (
                 row.network,
@@ -67,6 +67,7 @@ def _print_networks(rows: list[NetworkRow]) -> None:
             for row in rows
         ],
     )
+    say("<YY> is zero for every angle here, as tutorials have it; <ZZ> and the rest are not.\n")
 
 
 def _print_training(training: Training) -> None:

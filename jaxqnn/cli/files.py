@@ -136,7 +136,7 @@ def _reason(error: BaseException, said: str, file: Path) -> str:
     """What a loader says, in one line: its message may be a Rust backtrace in colours."""
     # Qiskit's errors print as their repr; what they say is their message.
     text = str(getattr(error, "message", None) or error)
-    text = _ESCAPE_CODE.sub("", text).strip().strip("'\"") or said.strip() or _offence(error)
+    text = _unquoted(_ESCAPE_CODE.sub("", text).strip()) or said.strip() or _offence(error)
     if found := _RUST_ERROR.search(text):
         text = found[1]
     line = text.splitlines()[0].strip()
@@ -145,6 +145,11 @@ def _reason(error: BaseException, said: str, file: Path) -> str:
     if re.match(r"\d+,\d+: ", line):
         line = f"line {line}"
     return line if line.endswith(".") else f"{line}."
+
+
+def _unquoted(text: str) -> str:
+    """A message without quotes around all of it, as errors that print as their repr have them."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] in "'\"" else text
 
 
 def _offence(error: BaseException) -> str:

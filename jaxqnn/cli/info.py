@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from qiskit.circuit import QuantumCircuit
 
-from jaxqnn import EstimatorQNN
 from jaxqnn.cli.output import printable, shortened, size, width
+from jaxqnn.evaluator import Evaluator
 from jaxqnn.measure.specification import Expectation
-from jaxqnn.program.build import build
+from jaxqnn.networks.resources import estimate
 
 _SHOWN_LINES = 40
 _SHOWN_NAMES = 8
@@ -73,9 +73,9 @@ def describe(circuit: QuantumCircuit, batch: int) -> CircuitInfo:
         UnsupportedCircuitError: If an instruction can be neither lowered nor deferred.
     """
     parameters = tuple(circuit.parameters)
-    built = build(circuit, (), parameters, Expectation().reads)
-    program = built.program
-    cost = EstimatorQNN(circuit=circuit, weight_params=parameters).resources(batch)
+    evaluator = Evaluator(circuit, Expectation(), (), parameters)
+    program = evaluator.model.program
+    cost = estimate(evaluator, batch)
     return CircuitInfo(
         name=circuit.name,
         qubits=circuit.num_qubits,
@@ -85,7 +85,7 @@ def describe(circuit: QuantumCircuit, batch: int) -> CircuitInfo:
         num_parameters=len(parameters),
         parameters=tuple(parameter.name for parameter in parameters),
         active_qubits=program.num_qubits,
-        added_qubits=built.num_added,
+        added_qubits=evaluator.model.built.num_added,
         layers=len(program.layers),
         rotation_qubits=len(program.rotated.positions),
         phases=sum(len(layer.phases) for layer in program.layers),
@@ -138,7 +138,7 @@ def _print_program(lines: list[str], *, full: bool) -> None:
     """The listing, and before it what its words and letters mean: those that it has."""
     head, *body = lines
     shown = body if full else body[:_SHOWN_LINES]
-    print(f"  {head}")
+    _print_hanging("  ", head)
     for sign, meaning in _LEGEND.items():
         if any(re.search(sign, line) for line in shown):
             _print_hanging("    ", meaning)

@@ -23,10 +23,14 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from jaxqnn.sweep.compiling import told_to
+
 OK, FAILED, REFUSED = 0, 1, 2
 """Exit codes: all is well, a check failed, the request cannot be carried out."""
 
 _PIPED_WIDTH = 110
+_PADDINGS = {3: (0, 1, 0, 1), 2: (0, 0, 0, 1)}
+"""By the columns between two cells of a table, of which the box's own line is one."""
 _LONGEST_NAME = 32
 _SHORTEST_NAME = 12
 _NARROW, _WIDE = 70, 100
@@ -98,19 +102,20 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]
     each row is printed as a list.
     """
     text = [[printable(str(cell)) for cell in row] for row in rows]
-    others = sum(
-        max(len(name), *(len(row[at]) for row in text)) + 3 for at, name in enumerate(header) if at
-    )
-    room = width() - others - 4  # the edges, which boxes of ASCII letters have two of
     say(printable(title), bold=True)
-    if room < min(_SHORTEST_NAME, max(len(row[0]) for row in text)) or room < len(header[0]):
+    longest = [max(map(len, column)) for column in zip(header, *text, strict=True)]
+    least = max(len(header[0]), min(_SHORTEST_NAME, longest[0]))
+    # The edges, which boxes of ASCII letters have two of, take four.
+    rooms = {gap: width() - sum(other + gap for other in longest[1:]) - 4 for gap in _PADDINGS}
+    gap = 3 if rooms[3] >= longest[0] else 2
+    if rooms[gap] < least:
         _print_lists(header, text)
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=_PADDINGS[gap])
     for position, name in enumerate(header):
         table.add_column(Text(name), justify="right" if position else "left", no_wrap=True)
     for first, *numbers in text:
-        table.add_row(*map(Text, (shortened(first, room), *numbers)))
+        table.add_row(*map(Text, (shortened(first, rooms[gap]), *numbers)))
     stdout().print(table)
 
 
@@ -129,8 +134,12 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
     """A progress bar on stderr if that is a terminal; yields a function that moves it.
 
     The function takes a text to show beside the bar, what is at work or what came of it, and by how
-    many steps to move: by one unless told otherwise, and by none when work begins.
+    many steps to move: by one unless told otherwise, and by none when work begins. That the sweeps
+    are compiled stands above the bar.
     """
+    if quiet or not sys.stderr.isatty():
+        yield lambda detail, steps=1: None
+        return
     columns = shutil.get_terminal_size().columns
     bar_width = 40 if columns >= _WIDE else 10 if columns >= _NARROW else 0
     bars = [BarColumn(bar_width)] if bar_width else []
@@ -144,9 +153,8 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Advance
         TextColumn("{task.fields[detail]}", markup=False),
         console=Console(stderr=True),
         transient=True,
-        disable=quiet or not sys.stderr.isatty(),
     )
-    with bar:
+    with bar, told_to(bar.console.print):
         task = bar.add_task(label, total=total, detail="")
 
         def advance(detail: str, steps: int = 1) -> None:

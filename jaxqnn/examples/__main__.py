@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from jaxqnn.examples.command import program
+
 
 def programs() -> Iterator[tuple[str, str]]:
     """Name and first sentence of each example; none is imported."""
@@ -17,9 +19,10 @@ def programs() -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     """Print the list."""
-    print("Start one with: python -m jaxqnn.examples.NAME (--help tells its options)\n")
-    for name, sentence in programs():
-        print(f"{name}\n    {sentence}")
+    with program():
+        print("Start one with: python -m jaxqnn.examples.NAME (--help tells its options)\n")
+        for name, sentence in programs():
+            print(f"{name}\n    {sentence}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 import jaxqnn
 from jaxqnn.errors import JaxQNNError
+from jaxqnn.examples.command import count, program
 from jaxqnn.figures import new_figure, require_plotting
 
 Problem = tuple[QuantumCircuit, SparsePauliOp]
@@ -153,25 +154,31 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[Variance]]:
         For each curve, the variance at each number of qubits.
     """
     parser = argparse.ArgumentParser(description="The variance of a gradient over random weights.")
-    parser.add_argument("--qubits", type=int, nargs="+", default=[2, 4, 6, 8])
-    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--qubits", type=count, nargs="+", default=[2, 4, 6, 8], help="[2 4 6 8]")
+    parser.add_argument("--samples", type=count, default=1000, help="random weights [1000]")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="save the curves as a picture")
     given = parser.parse_args(arguments)
+    if min(given.qubits) < 2:
+        parser.error("argument --qubits: the observables need 2 at least")
     try:
         require_plotting(given.plot)
     except JaxQNNError as error:
         parser.error(error.message)
+    with program():
+        return _measure(given.qubits, given.samples, given.plot)
+
+
+def _measure(qubits: Sequence[int], samples: int, plot: Path | None) -> dict[str, list[Variance]]:
     curves: dict[str, list[Variance]] = {}
     for name, problem in PROBLEMS.items():
         curves[name] = []
-        for num_qubits in given.qubits:
-            circuit, observable = problem(num_qubits)
-            found = gradient_variance(circuit, observable, samples=given.samples)
+        for num_qubits in qubits:
+            found = gradient_variance(*problem(num_qubits), samples=samples)
             curves[name].append(found)
-            print(f"{name}  n = {num_qubits:2}  {found.value:.1e} ± {found.error:.0e}", flush=True)
-    if given.plot is not None:
-        plot_variances(given.qubits, curves, given.plot)
-        print(f"Picture saved in {given.plot}")
+            print(f"{name}  n = {num_qubits:2}  {found.value:.1e} +- {found.error:.0e}", flush=True)
+    if plot is not None:
+        plot_variances(qubits, curves, plot)
+        print(f"Picture saved in {plot}")
     return curves
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -12,7 +15,7 @@ def run(main: Callable[..., Any], text: str | None, arguments: Sequence[str] | N
     """Call an example's ``main`` with what the command line says; ``--help`` does not call it.
 
     Args:
-        main: Its parameters are whole numbers with defaults, and become options.
+        main: Its parameters are numbers of at least one with defaults, and become options.
         text: The module's docstring.
         arguments: The command line; the process's own if it is None.
 
@@ -34,22 +37,40 @@ def run(main: Callable[..., Any], text: str | None, arguments: Sequence[str] | N
     for name, parameter in inspect.signature(main).parameters.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}",
-            type=int,
+            type=count,
             default=parameter.default,
             help=f"[{parameter.default}]",
         )
     options = parser.parse_args(arguments)
-    try:
+    with program():
         return main(**vars(options))
+
+
+@contextmanager
+def program() -> Iterator[None]:
+    """Within it neither Ctrl-C nor a reader who leaves, as ``head -1`` does, is a traceback."""
+    try:
+        yield
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        raise SystemExit(130) from None  # what a shell says of it: 128 + SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its end
 
 
-def missing(program: str, module: str, extra: str) -> BaseException:
+def count(text: str) -> int:
+    """A whole number of at least one, from the command line."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, but is {number}")
+    return number
+
+
+def missing(name: str, module: str, extra: str) -> BaseException:
     """What to raise where a module that an extra brings cannot be imported.
 
     Args:
-        program: The ``__name__`` of who needs it.
+        name: The ``__name__`` of who needs it.
         module: What it needs.
         extra: The extra of jaxqnn that brings it.
 
@@ -61,4 +82,4 @@ def missing(program: str, module: str, extra: str) -> BaseException:
         ImportError("This example needs torch. Install it with: pip install 'jaxqnn[torch]'")
     """
     told = f"This example needs {module}. Install it with: pip install 'jaxqnn[{extra}]'"
-    return SystemExit(told) if program == "__main__" else ImportError(told, name=module)
+    return SystemExit(told) if name == "__main__" else ImportError(told, name=module)

@@ -25,7 +25,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 
 import jaxqnn
-from jaxqnn.examples.command import missing
+from jaxqnn.examples.command import count, missing, program
 
 try:
     import orbax.checkpoint as ocp
@@ -98,7 +98,9 @@ def train(directory: Path, steps: int, num_qubits: int = 4) -> None:
             manager.save(number + 1, args=ocp.args.StandardSave(state))
     curve = state["losses"]
     np.savetxt(directory / "losses.csv", curve, header="loss", comments="")
-    print(f"{steps} steps done, loss {curve[-1]:.4f}; the curve is in {directory / 'losses.csv'}")
+    print(
+        f"{len(curve)} steps done, loss {curve[-1]:.4f}; the curve is in {directory / 'losses.csv'}"
+    )
 
 
 def progress(first: int, steps: int, state: dict[str, Any]) -> Iterator[int]:
@@ -120,11 +122,12 @@ def progress(first: int, steps: int, state: dict[str, Any]) -> Iterator[int]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Train a network; kill it; run it again.")
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--qubits", type=int, default=4)
+    parser.add_argument("directory", type=Path, help="of checkpoints and losses.csv; made anew")
+    parser.add_argument("--steps", type=count, default=500, help="the step to end at [500]")
+    parser.add_argument("--qubits", type=count, default=4, help="[4]")
     given = parser.parse_args(arguments)
-    train(given.directory, given.steps, given.qubits)
+    with program():
+        train(given.directory, given.steps, given.qubits)
 
 
 if __name__ == "__main__":

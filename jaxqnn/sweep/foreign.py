@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxqnn.processes import cores
 from jaxqnn.sweep.arrays import ProgramArrays
+from jaxqnn.sweep.compiling import announce
 from jaxqnn.sweep.cpu.job import CURVE, EVOLVE, PULL, PUSH
 from jaxqnn.sweep.cpu.request import Sizes, room_numbers, template
 from jaxqnn.sweep.cpu.written import HEAD
@@ -48,6 +49,7 @@ def _is_registered() -> bool:
     """Registers the handler with XLA, which asks it which version of the interface it speaks."""
     from jaxqnn.sweep.cpu.handler import addresses
 
+    announce()
     try:
         capsule = jax.ffi.pycapsule(addresses()[0])
         jax.ffi.register_ffi_target(_TARGET, capsule, platform="cpu", api_version=1)
