@@ -23,6 +23,7 @@ from random_circuits import REACH, random_case, transpiled, with_measurements
 from random_dynamic import random_dynamic_case
 
 import jaxqnn
+from jaxqnn.backends import Precision
 from jaxqnn.circuit.measured_bits import read_bits
 from jaxqnn.evaluator import Evaluator
 from jaxqnn.measure import Expectation, Probabilities
@@ -211,7 +212,8 @@ def _check_branches(case: Case, seed: int) -> None:
         expected = on_points(case, inputs, weights, mean)
         error = np.abs(np.array(found) - expected).max()
         assert error < 1e-10, f"random_dynamic_case({seed}): means are off by {error:.1e}"
-        for precision, bound in (("double", 1e-10), ("single", 1e-4)):
+        bounds: tuple[tuple[Precision, float], ...] = ("double", 1e-10), ("single", 1e-4)
+        for precision, bound in bounds:
             measure = Expectation(observables)
             evaluator = Evaluator(
                 case.circuit, measure, case.inputs, case.weights, precision=precision
