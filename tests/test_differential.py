@@ -289,14 +289,14 @@ def test_derivatives_of_random_circuits_with_branches() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("first", range(1000, 3600, 100))
+@pytest.mark.parametrize("first", range(1000, 2300, 100))
 def test_states_of_many_random_circuits(first: int) -> None:
     for seed in range(first, first + 100):
         _check_states(random_case(seed, 2 + seed % 5, 8 + seed % 30), seed)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("first", range(1000, 2200, 100))
+@pytest.mark.parametrize("first", range(1000, 2400, 100))
 def test_many_random_measurements_on_the_way(first: int) -> None:
     for seed in range(first, first + 100):
         _check_branches(random_dynamic_case(seed, 3, 8 + seed % 12), seed)

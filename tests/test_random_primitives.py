@@ -141,7 +141,7 @@ def test_gates_made_of_circuits_bound_twice() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("first", range(1000, 2000, 100))
+@pytest.mark.parametrize("first", range(1000, 3200, 100))
 def test_many_gates_made_of_circuits_bound_twice(first: int) -> None:
     for seed in range(first, first + 100):
         _check(seed, slopes=seed % 5 == 0)
