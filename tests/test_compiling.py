@@ -63,6 +63,14 @@ def test_a_pipe_is_told_nothing(
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_notebook_is_told_though_it_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    compile_in(SWEEPS, monkeypatch)
+    assert capsys.readouterr().err == f"{compiling.COMPILING}\n"
+
+
 def test_a_bar_is_told_in_place_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = terminal(monkeypatch)
     told: list[str] = []

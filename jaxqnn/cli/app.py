@@ -218,13 +218,13 @@ def bench(
                     timings.append(time_backward(network, size, batch, repeats, seed))
                     advance(f"{network}, {size} qubits")
     passed = all(timing.passed for timing in timings)
-    if plot is not None:
-        plot_timings(timings, plot)
     if as_json:
         rows = [timing_json(timing) for timing in timings]
         print_json({"passed": passed, "start_seconds": start_seconds, "timings": rows})
     else:
         print_timings(timings)
         say(f"The process's first call, before these: {seconds(start_seconds)}.")
-    tell_saved(plot, as_json=as_json)
+    if plot is not None:  # last, so that a picture that cannot be written costs no number
+        plot_timings(timings, plot)
+        tell_saved(plot, as_json=as_json)
     raise typer.Exit(OK if passed else FAILED)

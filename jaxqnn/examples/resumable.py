@@ -122,7 +122,7 @@ def progress(first: int, steps: int, state: dict[str, Any]) -> Iterator[int]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Train a network; kill it; run it again.")
-    parser.add_argument("directory", type=Path, help="of checkpoints and losses.csv; made anew")
+    parser.add_argument("directory", type=Path, help="for checkpoints and losses.csv")
     parser.add_argument("--steps", type=count, default=500, help="the step to end at [500]")
     parser.add_argument("--qubits", type=count, default=4, help="[4]")
     given = parser.parse_args(arguments)
