@@ -23,6 +23,7 @@ from jaxqnn.batches import NativeFootprint, plan
 from jaxqnn.measure import Expectation, Probabilities, Specification, State, eager
 from jaxqnn.measure.eager import knows
 from jaxqnn.model import Model
+from jaxqnn.sweep.cpu import strings
 from jaxqnn.sweep.cpu.layout import LANES, lanes_are_labels
 
 ATOL = 1e-11
@@ -195,12 +196,13 @@ def test_they_are_chosen_where_they_can_run() -> None:
     assert chosen(Expectation(many)) is CompiledBackend
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-def test_strings_without_a_table(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    case = tutorial(5)
-    every = itertools.product("IXYZ", repeat=5)
-    labels = ["".join(letters) for letters in itertools.islice(every, 7, None, 11)]
+@pytest.mark.parametrize(("num_qubits", "batch", "threads"), [(3, 2, 1), (5, 3, 1), (10, 1, 3)])
+def test_strings_without_a_table(
+    num_qubits: int, batch: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = tutorial(num_qubits)
     random = np.random.default_rng(2)
+    labels = ["".join(random.choice(list("IXYZ"), num_qubits)) for _ in range(60)]
     sums = [SparsePauliOp(labels, random.normal(size=len(labels))), SparsePauliOp(labels[3:9])]
     model = Model(case.circuit, Expectation(sums), case.inputs, case.weights)
     x, w = drawn(case, batch)
@@ -211,10 +213,12 @@ def test_strings_without_a_table(batch: int, monkeypatch: pytest.MonkeyPatch) ->
         value, pull = backend.linearized(x, w)
         return [value, *pull(cotangent), *backend.jacobian(x, w, wrt_inputs=True)]
 
+    monkeypatch.setattr(eager, "_MOST_ENTRIES", 1 << 30)
     tabulated = everything()
     np.testing.assert_allclose(tabulated[0], case.expectations(sums, x, w), atol=ATOL)
     monkeypatch.setattr(eager, "_MOST_ENTRIES", 0)
-    monkeypatch.setattr(eager, "_BLOCK_BITS", 2)
+    monkeypatch.setattr(strings, "_MANY", 0)
+    monkeypatch.setattr(strings, "cores", lambda: threads)
     for found, expected in zip(everything(), tabulated, strict=True):
         np.testing.assert_allclose(found, expected, atol=ATOL)
 

@@ -5,7 +5,6 @@ States are (B, 2, 2^n), several of each sample (T, B, 2, 2^n), in either precisi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -14,13 +13,12 @@ from numpy.typing import NDArray
 
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.measure.outcomes import Amplitudes, Diagonal, Distribution, PauliSums
+from jaxqnn.sweep.cpu.layout import LANE_BITS
 
 Floats = NDArray[np.floating[Any]]
 
-# Pauli strings are kept as diagonals on the labels, up to this many numbers; else their signs are
-# made block by block of so many labels.
-_MOST_ENTRIES = 1 << 22
-_BLOCK_BITS = 14
+# Few Pauli strings are kept as diagonals on the labels, up to this many numbers.
+_MOST_ENTRIES = 1 << 14
 
 
 class Outcomes(Protocol):
@@ -53,8 +51,8 @@ def outcomes_of(measurement: Measurement, num_qubits: int) -> Outcomes:
     if isinstance(measurement, Amplitudes):
         return _Amplitudes(np.asarray(measurement.label), 1 << num_qubits)
     assert isinstance(measurement, PauliSums)
-    if measurement.shift.size << num_qubits > _MOST_ENTRIES:
-        return _ManyStrings(measurement, 1 << num_qubits)
+    if num_qubits >= LANE_BITS and measurement.shift.size << num_qubits > _MOST_ENTRIES:
+        return _ManyStrings(measurement)
     return _Strings(measurement, 1 << num_qubits)
 
 
@@ -239,65 +237,48 @@ class _Strings:
 
 
 class _ManyStrings:
-    """See ``PauliSums``: of wide states, or with so many strings that no table has room.
+    """See ``PauliSums``: of wide states, or so many strings that tables would be slow to read."""
 
-    A label is a block's number and a place in the block.  The parity of a string's mask on it is
-    that of the two, and a chunk's diagonal on a block one product of its strings' signs there with
-    their coefficients.
-    """
+    def __init__(self, sums: PauliSums) -> None:
+        # Importing what Numba compiles takes a while.
+        from jaxqnn.sweep.cpu import strings
 
-    def __init__(self, sums: PauliSums, size: int) -> None:
-        self._output, self._num_outputs = np.asarray(sums.output).tolist(), sums.num_outputs
-        self._shifts = np.asarray(sums.shift).tolist()
-        self._length = min(size, 1 << _BLOCK_BITS)
-        self._blocks = size // self._length
-        self._masks = np.asarray(sums.masks).astype(np.int64)
-        self._coefficients = np.asarray(sums.coefficients)
+        self._strings, self._num_outputs = strings, sums.num_outputs
+        coefficients = np.asarray(sums.coefficients)
+        present = np.any(coefficients != 0, axis=2)
+        self._groups = strings.Groups(
+            np.cumsum([0, *present.sum(axis=1)], dtype=np.int64),
+            np.asarray(sums.masks).astype(np.int64)[present],
+            np.ascontiguousarray(coefficients[present], float),
+            np.asarray(sums.shift).astype(np.int64),
+            np.asarray(sums.output).astype(np.int64),
+        )
 
     def outputs(self, state: Floats) -> Floats:
         """See ``Outcomes``."""
-        found = np.zeros((state.shape[0], self._num_outputs), state.dtype)
-        for c, part, image in self._images(state):
-            found[:, self._output[c]] += np.einsum("bpx,bpx->b", state[..., part], image)
-        return found
+        found = [self._strings.values(self._groups, one, self._num_outputs) for one in state]
+        return np.asarray(found).astype(state.dtype)
 
     def bras(self, state: Floats) -> Floats:
         """See ``Outcomes``."""
         found = np.zeros((self._num_outputs, *state.shape), state.dtype)
-        for c, part, image in self._images(state):
-            found[self._output[c]][..., part] += 2 * image
+        twice = np.full(self._groups.shifts.size, 2.0)
+        for b, one in enumerate(state):
+            self._strings.images(self._groups, twice, one, found[:, b])
         return found
 
     def pull(self, state: Floats, cotangent: Floats) -> Floats:
         """See ``Outcomes``."""
         found = np.zeros((1, *state.shape), state.dtype)
-        for c, part, image in self._images(state):
-            found[0][..., part] += 2 * cotangent[:, self._output[c], None, None] * image
+        of_one = self._groups._replace(outputs=np.zeros_like(self._groups.outputs))
+        for b, one in enumerate(state):
+            factors = 2.0 * cotangent[b, self._groups.outputs].astype(float)
+            self._strings.images(of_one, factors, one, found[:, b])
         return found
 
     def push(self, state: Floats, tangents: Floats) -> Floats:
         """See ``Outcomes``."""
-        found = np.zeros((state.shape[0], self._num_outputs, tangents.shape[0]), state.dtype)
-        for c, part, image in self._images(state):
-            products = np.einsum("tbpx,bpx->bt", tangents[..., part], image)
-            found[:, self._output[c]] += 2 * products
-        return found
-
-    def _images(self, state: Floats) -> Iterator[tuple[int, slice, Floats]]:
-        """Each chunk applied to states (B, 2, 2^n), block by block: (B, 2, length)."""
-        places, length = np.arange(self._length), self._length
-        for c, shift in enumerate(self._shifts):
-            signs = 1.0 - 2.0 * (np.bitwise_count(places & self._masks[c, :, None]) & 1)
-            source = places ^ (shift & length - 1)
-            for block in range(self._blocks):
-                odd = np.bitwise_count(block * length & self._masks[c]) & 1
-                factors = (1.0 - 2.0 * odd)[:, None] * self._coefficients[c]
-                real, imaginary = (factors.T @ signs).astype(state.dtype)
-                begin = (block ^ shift // length) * length
-                moved = state[..., begin : begin + length][..., source]
-                x, y = moved[:, 0], moved[:, 1]
-                image = np.stack([real * x - imaginary * y, real * y + imaginary * x], axis=1)
-                yield c, slice(block * length, (block + 1) * length), image
+        return np.einsum("mbpx,tbpx->bmt", self.bras(state), tangents)
 
 
 def _complex(states: Floats) -> NDArray[Any]:
