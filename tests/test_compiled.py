@@ -20,10 +20,9 @@ from jaxqnn.backends import Precision, choose
 from jaxqnn.backends.compiled import CompiledBackend
 from jaxqnn.backends.xla import XlaBackend
 from jaxqnn.batches import NativeFootprint, plan
-from jaxqnn.measure import Expectation, Probabilities, Specification, State, eager
+from jaxqnn.measure import Expectation, Probabilities, Specification, State, eager, strings
 from jaxqnn.measure.eager import knows
 from jaxqnn.model import Model
-from jaxqnn.sweep.cpu import strings
 from jaxqnn.sweep.cpu.layout import LANES, lanes_are_labels
 
 ATOL = 1e-11

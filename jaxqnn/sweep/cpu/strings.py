@@ -9,68 +9,42 @@ a group's signs on a row are those of its strings, each a parity and a row of ei
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 from functools import cache
-from threading import Thread
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from numba import types
 
-from jaxqnn.processes import cores
 from jaxqnn.sweep.cpu.jit import callback, compiled, inlined
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES
 from jaxqnn.sweep.cpu.pointers import Pointer, numbers, odd, singles, words
 from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
-
-Array = np.ndarray[Any, Any]
-
-# Rows whose images are added up at once, as bits: they stay in the first-level cache.
-_BLOCK_BITS = 5
-
-# Strings times rows for which a second thread is worth its start.
-_MANY = 1 << 18
-
-# The words of a request.
-(
-    _STATE,
-    _OUT,  # (m, ..) as far apart as STRIDE says, or 0
-    _VALUES,  # (m, 8) what is asked for if OUT is 0
-    _STRIDE,
-    _SINGLE,
-    _QUBITS,
-    _GROUPS,
-    _FIRST,  # (G + 1,) the first string of each group
-    _MASKS,
-    _COEFFICIENTS,  # (S, 2)
-    _SHIFTS,  # (G,)
-    _OUTPUTS,  # (G,)
-    _FACTORS,  # (G,)
-    _SIGNS,  # (8, 8) (-1)^parity(i & lane)
-    _BEGIN,  # of the blocks
-    _END,
-) = range(16)
-
-
-class Groups(NamedTuple):
-    """Strings by their shifts: see the module, with the output that each group adds to."""
-
-    first: Array
-    masks: Array
-    coefficients: Array
-    shifts: Array
-    outputs: Array
-
-
-_SIGN_ROWS = 1.0 - 2.0 * (np.bitwise_count(np.arange(LANES)[:, None] & np.arange(LANES)) & 1)
+from jaxqnn.sweep.cpu.sums import (
+    BEGIN,
+    BLOCK_BITS,
+    COEFFICIENTS,
+    END,
+    FACTORS,
+    FIRST,
+    GROUPS,
+    MASKS,
+    OUT,
+    OUTPUTS,
+    QUBITS,
+    SHIFTS,
+    SIGNS,
+    SINGLE,
+    STATE,
+    STRIDE,
+    VALUES,
+)
 
 
 @compiled
 def _apply(job: Pointer, state: Pointer, out: Pointer) -> None:
-    half, rows = 1 << job[_QUBITS], 1 << (job[_QUBITS] - LANE_BITS)
-    length = min(1 << _BLOCK_BITS, rows)
-    for block in range(job[_BEGIN], job[_END]):
-        for group in range(job[_GROUPS]):
+    half, rows = 1 << job[QUBITS], 1 << (job[QUBITS] - LANE_BITS)
+    length = min(1 << BLOCK_BITS, rows)
+    for block in range(job[BEGIN], job[END]):
+        for group in range(job[GROUPS]):
             _add_group(job, state, out, half, block * length, length, group)
 
 
@@ -78,12 +52,12 @@ def _apply(job: Pointer, state: Pointer, out: Pointer) -> None:
 def _add_group(
     job: Pointer, state: Pointer, out: Pointer, half: int, start: int, length: int, group: int
 ) -> None:
-    masks, coefficients = words(job[_MASKS]), numbers(job[_COEFFICIENTS])
-    first, signs = words(job[_FIRST]), numbers(job[_SIGNS])
-    shift, output = words(job[_SHIFTS])[group], words(job[_OUTPUTS])[group]
-    factor = numbers(job[_FACTORS])[group]
+    masks, coefficients = words(job[MASKS]), numbers(job[COEFFICIENTS])
+    first, signs = words(job[FIRST]), numbers(job[SIGNS])
+    shift, output = words(job[SHIFTS])[group], words(job[OUTPUTS])[group]
+    factor = numbers(job[FACTORS])[group]
     far, lane = shift >> LANE_BITS, shift & (LANES - 1)
-    to, value = output * job[_STRIDE], zeros()
+    to, value = output * job[STRIDE], zeros()
     for row in range(start, start + length):
         real, imaginary = zeros(), zeros()
         for s in range(first[group], first[group + 1]):
@@ -94,76 +68,30 @@ def _add_group(
         p, at = row * LANES, (row ^ far) * LANES
         x, y = exchanged(load(state, at), lane), exchanged(load(state, at + half), lane)
         u, v = real * x - imaginary * y, real * y + imaginary * x
-        if job[_OUT] != 0:
+        if job[OUT] != 0:
             store(out, to + p, load(out, to + p) + u)
             store(out, to + p + half, load(out, to + p + half) + v)
         else:
             value = value + load(state, p) * u + load(state, p + half) * v
-    if job[_OUT] == 0:
-        values = numbers(job[_VALUES])
+    if job[OUT] == 0:
+        values = numbers(job[VALUES])
         store(values, output * LANES, load(values, output * LANES) + value)
 
 
 @callback(types.intp(types.intp))
 def _run(address: int) -> int:
     job = words(address)
-    if job[_SINGLE]:
-        _apply(job, singles(job[_STATE]), singles(job[_OUT]))
+    if job[SINGLE]:
+        _apply(job, singles(job[STATE]), singles(job[OUT]))
     else:
-        _apply(job, numbers(job[_STATE]), numbers(job[_OUT]))
+        _apply(job, numbers(job[STATE]), numbers(job[OUT]))
     return 0
 
 
 @cache
-def _function() -> Any:
+def function() -> Any:
+    """What does a request, as a function of its address; compiled when first asked for."""
     _run.compile()
     address = _run.address
     assert address is not None
     return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)
-
-
-def images(groups: Groups, factors: Array, state: Array, out: Array) -> None:
-    """Adds each group's image of a state to its output's, times the group's factor.
-
-    Args:
-        groups: Of strings on three qubits or more.
-        factors: (G,) of double precision.
-        state: (2, 2^n), contiguous, of single or double precision.
-        out: (m, 2, 2^n) of the same type, each state contiguous.
-    """
-    given = {_OUT: out.ctypes.data, _STRIDE: out.strides[0] // out.itemsize}
-    _share_out(groups, factors, state, [given])
-
-
-def values(groups: Groups, state: Array, num_outputs: int) -> Array:
-    """The expectation values (m,) of a state; see ``images``."""
-    found = np.zeros((cores(), num_outputs, LANES))
-    each = [{_VALUES: own.ctypes.data} for own in found]
-    _share_out(groups, np.ones(groups.shifts.size), state, each)
-    return np.asarray(found.sum(axis=(0, 2)))
-
-
-def _share_out(
-    groups: Groups, factors: Array, state: Array, each: Sequence[dict[int, int]]
-) -> None:
-    rows = state.shape[1] // LANES
-    blocks = max(1, rows >> _BLOCK_BITS)
-    several = rows * groups.masks.size >= _MANY
-    threads = min(cores(), blocks) if several else 1
-    job = np.zeros((threads, _END + 1), np.int64)
-    job[:, _STATE], job[:, _SINGLE] = state.ctypes.data, state.dtype == np.float32
-    job[:, _QUBITS], job[:, _GROUPS] = rows.bit_length() + 2, groups.shifts.size
-    job[:, _FIRST], job[:, _MASKS] = groups.first.ctypes.data, groups.masks.ctypes.data
-    job[:, _COEFFICIENTS] = groups.coefficients.ctypes.data
-    job[:, _SHIFTS], job[:, _OUTPUTS] = groups.shifts.ctypes.data, groups.outputs.ctypes.data
-    job[:, _FACTORS], job[:, _SIGNS] = factors.ctypes.data, _SIGN_ROWS.ctypes.data
-    for i, own in enumerate(job):
-        own[_BEGIN], own[_END] = i * blocks // threads, (i + 1) * blocks // threads
-        for word, value in each[i % len(each)].items():
-            own[word] = value
-    helpers = [Thread(target=_function(), args=(own.ctypes.data,)) for own in job[1:]]
-    for helper in helpers:
-        helper.start()
-    _function()(job.ctypes.data)
-    for helper in helpers:
-        helper.join()
