@@ -131,8 +131,8 @@ def number(value: Any, values: Values) -> complex:
 
     total = complex(value.bind(real)).real + 0j
     for parameter, v in given.items():
-        near, far = (at(parameter, h) - at(parameter, -h) for h in (1e-3, 2e-3))
-        total += 1j * v.imag * (8 * near - far) / 12e-3
+        near, far = (at(parameter, h) - at(parameter, -h) for h in (1e-4, 2e-4))
+        total += 1j * v.imag * (8 * near - far) / 12e-4
     return total
 
 

@@ -82,7 +82,7 @@ EXPRESSIONS: list[Callable[[Any, Any, float], Any]] = [
     lambda a, b, c: b / (a + 13) - 1 / (13.5 - b),
     lambda a, b, c: a.conjugate() - c,
     lambda a, b, c: abs(a - 3) + c * abs(b + 5),
-    lambda a, b, c: (a - 3).sign() * abs(a - b),
+    lambda a, b, c: (a - 3).sign() * abs(a - b - 1),
     lambda a, b, c: (a - 3 + abs(a - 3)) / 2 - (a.sign() + 1) * b / 2,
     lambda a, b, c: ((a - 3) ** 2) ** 0.5 * c,
     lambda a, b, c: (a + c).sin().arcsin() + b.tan().arctan(),
@@ -92,6 +92,16 @@ EXPRESSIONS: list[Callable[[Any, Any, float], Any]] = [
     lambda a, b, c: abs((a + c).log()) - abs((b - 3) ** 0.5),
     lambda a, b, c: abs(abs(abs(a) - 4) - 2) * c,
 ]
+
+
+def random_angle(random: Generator, parameters: Any) -> Any:
+    """An expression of two parameters, perhaps the same one twice, or a number."""
+    a, b = random.choice(parameters, 2)
+    make = EXPRESSIONS[random.integers(len(EXPRESSIONS))]
+    number = float(random.uniform(-2, 2))
+    found = make(a, b, number)
+    # An expression that loses its parameters on the way is none that Qiskit binds.
+    return found if getattr(found, "parameters", ()) else number
 
 
 def random_gate(random: Generator, width: int, angle: Draw, *, exact: bool = True) -> Gate:
@@ -175,9 +185,7 @@ def random_case(seed: int, num_qubits: int = 3, num_gates: int = 12, *, exact: b
     x, w = ParameterVector("x", 2), ParameterVector("w", 3)
 
     def angle() -> Any:
-        a, b = random.choice([*x, *w], 2)
-        make = EXPRESSIONS[random.integers(len(EXPRESSIONS))]
-        return make(a, b, float(random.uniform(-2, 2)))
+        return random_angle(random, [*x, *w])
 
     circuit = QuantumCircuit(num_qubits, global_phase=x[0] - x[1] * w[0] + w[1] + w[2] + angle())
     if num_qubits > 1 and random.random() < 0.4:

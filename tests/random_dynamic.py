@@ -16,7 +16,7 @@ from qiskit.circuit import (
 )
 from qiskit.circuit.classical import expr
 from qiskit.quantum_info import random_statevector
-from random_circuits import EXPRESSIONS, random_gate
+from random_circuits import random_angle, random_gate
 
 # More would make the deferred circuit, and the oracle's branches, too many.
 _MOST_OUTCOMES = 6
@@ -30,9 +30,7 @@ class _Maker:
         self.left = _MOST_OUTCOMES
 
     def angle(self) -> Any:
-        a, b = self.random.choice(self.parameters, 2)
-        make = EXPRESSIONS[self.random.integers(len(EXPRESSIONS))]
-        return make(a, b, float(self.random.uniform(-2, 2)))
+        return random_angle(self.random, self.parameters)
 
     def qubit(self) -> int:
         return int(self.random.integers(self.circuit.num_qubits))

@@ -20,9 +20,10 @@ from jaxqnn.backends import Precision, choose
 from jaxqnn.backends.compiled import CompiledBackend
 from jaxqnn.backends.xla import XlaBackend
 from jaxqnn.batches import NativeFootprint, plan
-from jaxqnn.measure import Expectation, Probabilities, Specification, State
+from jaxqnn.measure import Expectation, Probabilities, Specification, State, eager
 from jaxqnn.measure.eager import knows
 from jaxqnn.model import Model
+from jaxqnn.sweep.cpu import strings
 from jaxqnn.sweep.cpu.layout import LANES, lanes_are_labels
 
 ATOL = 1e-11
@@ -103,7 +104,7 @@ def test_they_agree_with_xla(name: str, kind: str) -> None:
     model = Model(
         case.circuit, SPECIFICATIONS[kind](case.circuit.num_qubits), case.inputs, case.weights
     )
-    assert knows(model.measurement, model.program.num_qubits)
+    assert knows(model.measurement)
     compiled, xla = CompiledBackend(model, "double"), XlaBackend(model, "double", None, None)
     x, w = drawn(case, 17)
     value, (by_inputs, by_weights) = xla.value(x, w), xla.jacobian(x, w, wrt_inputs=True)
@@ -193,6 +194,33 @@ def test_they_are_chosen_where_they_can_run() -> None:
     assert chosen(Expectation(), mesh=mesh) is XlaBackend
     many = SparsePauliOp(["".join(p) for p in itertools.product("XYZ", repeat=3)])
     assert chosen(Expectation(many)) is CompiledBackend
+
+
+@pytest.mark.parametrize(("num_qubits", "batch", "threads"), [(3, 2, 1), (5, 3, 1), (10, 1, 3)])
+def test_strings_without_a_table(
+    num_qubits: int, batch: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = tutorial(num_qubits)
+    random = np.random.default_rng(2)
+    labels = ["".join(random.choice(list("IXYZ"), num_qubits)) for _ in range(60)]
+    sums = [SparsePauliOp(labels, random.normal(size=len(labels))), SparsePauliOp(labels[3:9])]
+    model = Model(case.circuit, Expectation(sums), case.inputs, case.weights)
+    x, w = drawn(case, batch)
+    cotangent = random.normal(size=(batch, 2))
+
+    def everything() -> list[np.ndarray]:
+        backend = CompiledBackend(model, "double")
+        value, pull = backend.linearized(x, w)
+        return [value, *pull(cotangent), *backend.jacobian(x, w, wrt_inputs=True)]
+
+    monkeypatch.setattr(eager, "_MOST_ENTRIES", 1 << 30)
+    tabulated = everything()
+    np.testing.assert_allclose(tabulated[0], case.expectations(sums, x, w), atol=ATOL)
+    monkeypatch.setattr(eager, "_MOST_ENTRIES", 0)
+    monkeypatch.setattr(strings, "_MANY", 0)
+    monkeypatch.setattr(strings, "cores", lambda: threads)
+    for found, expected in zip(everything(), tabulated, strict=True):
+        np.testing.assert_allclose(found, expected, atol=ATOL)
 
 
 def test_threads_share_a_batch() -> None:

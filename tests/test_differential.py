@@ -23,14 +23,16 @@ from random_circuits import REACH, random_case, transpiled, with_measurements
 from random_dynamic import random_dynamic_case
 
 import jaxqnn
+from jaxqnn.backends import Precision
 from jaxqnn.circuit.measured_bits import read_bits
 from jaxqnn.evaluator import Evaluator
 from jaxqnn.measure import Expectation, Probabilities
+from jaxqnn.measure.specification import State
 from jaxqnn.program.build import build
 from jaxqnn.program.program import check
 
-# Qiskit's PauliEvolutionGate.to_matrix makes SciPy say this of its own matrices.
-pytestmark = pytest.mark.filterwarnings("ignore:.*CSC.*")
+# Qiskit's PauliEvolutionGate makes SciPy say this of its own matrices.
+pytestmark = pytest.mark.filterwarnings("ignore:.*CSC.*", "ignore:.*csr_matrix.*")
 
 OBSERVABLES = [
     SparsePauliOp(["XYZ", "ZIX", "III"], [0.5, -1.25, 0.75]),
@@ -45,15 +47,27 @@ def _points(seed: int, reach: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_states(case: Case, seed: int) -> None:
-    """The layer form, run by the plain interpreter: no compilation, so many circuits."""
+    """The layer form, run by the plain interpreter, and the compiled sweeps in both precisions."""
     built = build(case.circuit, case.inputs, case.weights)
     check(built.program)
+    single, double = (
+        Evaluator(case.circuit, State(), case.inputs, case.weights, precision=precision)
+        for precision in ("single", "double")
+    )
     for reach in (REACH, 2.0):
-        inputs, weights = _points(seed, reach)
+        # Whole numbers of 2^-16, which both precisions hold.
+        inputs, weights = (np.round(part * 65536) / 65536 for part in _points(seed, reach))
         expected = case.states(inputs, weights)
         found = [on_circuit(built, values) for values in joined(inputs, weights)]
         error = np.abs(found - expected).max()
         assert error < 1e-10, f"random_case({seed}) is off by {error:.1e} within {reach}"
+        error = np.abs(_amplitudes(double, inputs, weights) - expected).max()
+        assert error < 1e-10, f"random_case({seed}) runs {error:.1e} off within {reach}"
+        error = np.abs(_amplitudes(single, inputs, weights) - expected).max()
+        # Rounding may cost what it costs to move the parameters by it, in steep functions much.
+        moved = [_amplitudes(double, inputs * by, weights * by) for by in (1 - 1e-6, 1 + 1e-6)]
+        bound = 1e-4 + 10 * np.abs(moved - expected).max()
+        assert error < bound, f"random_case({seed}) in single runs {error:.1e} off within {reach}"
     if seed % 3 == 0:
         aers = _aer(_bound(case, inputs[0], weights))
         if case.circuit.count_ops().keys() & {"initialize", "ParameterizedInitialize"}:
@@ -62,6 +76,11 @@ def _check_states(case: Case, seed: int) -> None:
             aers = aers * overlap / abs(overlap)
         error = np.abs(found[0] - aers).max()
         assert error < 1e-10, f"random_case({seed}) is off by {error:.1e} from Aer's"
+
+
+def _amplitudes(evaluator: Evaluator, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    real, imaginary = np.split(evaluator.value(inputs, weights).astype(float), 2, axis=1)
+    return np.asarray(real + 1j * imaginary)
 
 
 def _bound(case: Case, inputs: np.ndarray, weights: np.ndarray) -> QuantumCircuit:
@@ -193,6 +212,14 @@ def _check_branches(case: Case, seed: int) -> None:
         expected = on_points(case, inputs, weights, mean)
         error = np.abs(np.array(found) - expected).max()
         assert error < 1e-10, f"random_dynamic_case({seed}): means are off by {error:.1e}"
+        bounds: tuple[tuple[Precision, float], ...] = ("double", 1e-10), ("single", 1e-4)
+        for precision, bound in bounds:
+            measure = Expectation(observables)
+            evaluator = Evaluator(
+                case.circuit, measure, case.inputs, case.weights, precision=precision
+            )
+            error = np.abs(evaluator.value(inputs, weights) - expected).max()
+            assert error < bound, f"random_dynamic_case({seed}) in {precision}: {error:.1e} off"
     bits = read_bits(case.circuit)
     if not bits:
         return
@@ -262,38 +289,44 @@ def test_derivatives_of_random_circuits_with_branches() -> None:
 
 
 @pytest.mark.long
-def test_many_random_measurements_on_the_way() -> None:
-    for seed in range(1000, 1400):
-        _check_branches(random_dynamic_case(seed, 3, 8 + seed % 12), seed)
-
-
-@pytest.mark.long
-def test_derivatives_of_many_random_circuits_with_branches() -> None:
-    for seed in range(1000, 1040):
-        _check_branch_derivatives(random_dynamic_case(seed), seed)
-
-
-@pytest.mark.long
-def test_states_of_many_random_circuits() -> None:
-    for seed in range(1000, 1600):
+@pytest.mark.parametrize("first", range(1000, 2300, 100))
+def test_states_of_many_random_circuits(first: int) -> None:
+    for seed in range(first, first + 100):
         _check_states(random_case(seed, 2 + seed % 5, 8 + seed % 30), seed)
 
 
 @pytest.mark.long
-def test_derivatives_of_many_random_circuits() -> None:
-    for seed in range(1000, 1060):
+@pytest.mark.parametrize("first", range(1000, 2400, 100))
+def test_many_random_measurements_on_the_way(first: int) -> None:
+    for seed in range(first, first + 100):
+        _check_branches(random_dynamic_case(seed, 3, 8 + seed % 12), seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(1000, 1100, 20))
+def test_derivatives_of_many_random_circuits_with_branches(first: int) -> None:
+    for seed in range(first, first + 20):
+        _check_branch_derivatives(random_dynamic_case(seed), seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(1000, 1100, 20))
+def test_derivatives_of_many_random_circuits(first: int) -> None:
+    for seed in range(first, first + 20):
         _check_derivatives(random_case(seed), seed)
 
 
 @pytest.mark.long
-def test_outcomes_of_many_random_measurements() -> None:
-    for seed in range(1000, 1060):
+@pytest.mark.parametrize("first", range(1000, 1100, 20))
+def test_outcomes_of_many_random_measurements(first: int) -> None:
+    for seed in range(first, first + 20):
         _check_outcomes(random_case(seed), seed)
 
 
 @pytest.mark.long
-def test_many_random_circuits_transpiled() -> None:
-    for seed in range(1000, 1060):
+@pytest.mark.parametrize("first", range(1000, 1100, 20))
+def test_many_random_circuits_transpiled(first: int) -> None:
+    for seed in range(first, first + 20):
         _check_transpiled(random_case(seed, exact=False), seed)
 
 

@@ -188,8 +188,11 @@ class TestEstimatorGradient:
 
     @pytest.mark.parametrize("derivative_type", [REAL, COMPLEX])
     def test_other_estimators_are_honoured(self, derivative_type: DerivativeType) -> None:
+        class Own(StatevectorEstimator):
+            """A subclass may do anything."""
+
         def estimator() -> StatevectorEstimator:
-            return StatevectorEstimator(default_precision=0.1, seed=5)
+            return Own(default_precision=0.1, seed=5)
 
         arguments = ([rotations()] * 2, [ZZ, XI], points(2, 3))
         with pytest.warns(UserWarning, match="JAX is not used"):
@@ -330,9 +333,12 @@ class TestSamplerGradient:
         assert str(ours.value) == str(theirs.value)
 
     def test_other_samplers_are_honoured(self) -> None:
+        class Own(StatevectorSampler):
+            """A subclass may do anything."""
+
         arguments = ([measured(rotations())] * 2, points(2, 3))
         with pytest.warns(UserWarning, match="JAX is not used"):
-            gradient = jaxqnn.JaxSamplerGradient(StatevectorSampler(seed=5, default_shots=100))
+            gradient = jaxqnn.JaxSamplerGradient(Own(seed=5, default_shots=100))
         ours = gradient.run(*arguments).result().gradients
         sampler = StatevectorSampler(seed=5, default_shots=100)
         assert ours == ParamShiftSamplerGradient(sampler).run(*arguments).result().gradients

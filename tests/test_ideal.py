@@ -5,6 +5,7 @@ Every network here is run as QML's as well, with the same primitive.  A warning 
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,18 @@ from ideal_pairs import ESTIMATORS, SAMPLERS, SEEDS, Primitive, X, run
 from network_pairs import ANSATZ, FEATURE_MAP, KINDS, NETWORK, WEIGHTS, parity
 from qiskit import ClassicalRegister, transpile
 from qiskit.circuit import ParameterVector, QuantumCircuit
+from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
+from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
 from qiskit_machine_learning import neural_networks as qml
+from qiskit_machine_learning.gradients import (
+    DerivativeType,
+    LinCombEstimatorGradient,
+    ParamShiftEstimatorGradient,
+    ParamShiftSamplerGradient,
+)
+from qiskit_machine_learning.primitives import QMLSampler
 from versions import QML_COUNTS_TRANSPILED
 
 import jaxqnn
@@ -283,3 +293,52 @@ def test_shots_without_a_seed() -> None:
     _, by_weights = qnn.backward(MANY, [0.5])
     np.testing.assert_allclose(by_weights.sum(axis=1), 0, atol=1e-12)
     assert_normal(by_weights[:, 1, 0], np.sin(0.8) / 2, np.sqrt(variance))
+
+
+@pytest.mark.parametrize("kind", [DerivativeType.REAL, DerivativeType.COMPLEX])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: StatevectorEstimator(default_precision=0.1, seed=7),
+        lambda: StatevectorEstimator(default_precision=0.1, seed=np.random.default_rng(3)),
+        lambda: jaxqnn.JaxEstimator(default_precision=0.1, seed=5),
+    ],
+)
+def test_an_estimator_gradient_on_its_own(make: Any, kind: DerivativeType) -> None:
+    circuit = zz_feature_map(2, reps=1).compose(real_amplitudes(2, reps=1))
+    sums, points = [SparsePauliOp(["ZZ", "XI"])] * 3, _points(circuit, 3)
+    theirs = ParamShiftEstimatorGradient(make())
+    if kind is not DerivativeType.REAL:
+        theirs = LinCombEstimatorGradient(make(), derivative_type=kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = jaxqnn.JaxEstimatorGradient(make(), derivative_type=kind)
+        for _ in range(2):
+            found = ours.run([circuit] * 3, sums, points).result().gradients
+            expected = theirs.run([circuit] * 3, sums, points).result().gradients
+            np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: StatevectorSampler(default_shots=100, seed=7),
+        lambda: StatevectorSampler(default_shots=100, seed=np.random.default_rng(3)),
+        lambda: QMLSampler(shots=100, seed=3),
+    ],
+)
+def test_a_sampler_gradient_on_its_own(make: Any) -> None:
+    circuit = zz_feature_map(2, reps=1).compose(real_amplitudes(2, reps=1))
+    points = _points(circuit, 3)
+    circuit.measure_all()
+    theirs, ours = ParamShiftSamplerGradient(make()), jaxqnn.JaxSamplerGradient(make())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            found = ours.run([circuit] * 3, points).result().gradients
+            assert found == theirs.run([circuit] * 3, points).result().gradients
+
+
+def _points(circuit: QuantumCircuit, count: int) -> list[list[float]]:
+    random = np.random.default_rng(0)
+    return random.normal(size=(count, circuit.num_parameters)).tolist()

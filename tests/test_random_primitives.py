@@ -21,7 +21,7 @@ from qiskit.circuit import (
     QuantumCircuit,
 )
 from qiskit.quantum_info import SparsePauliOp, Statevector
-from random_circuits import EXPRESSIONS, STANDARD
+from random_circuits import STANDARD, random_angle
 
 import jaxqnn
 
@@ -76,9 +76,7 @@ def random_template(seed: int) -> tuple[QuantumCircuit, ParameterVector]:
     parameters, beside = ParameterVector("p", 3), ParameterVector("q", 2)
 
     def angle() -> Any:
-        a, b = random.choice([*parameters], 2)
-        make = EXPRESSIONS[random.integers(len(EXPRESSIONS))]
-        return make(a, b, float(random.uniform(-2, 2)))
+        return random_angle(random, [*parameters])
 
     circuit = QuantumCircuit(WIDTH)
     circuit.h(range(WIDTH))
@@ -143,6 +141,7 @@ def test_gates_made_of_circuits_bound_twice() -> None:
 
 
 @pytest.mark.long
-def test_many_gates_made_of_circuits_bound_twice() -> None:
-    for seed in range(1000, 1600):
+@pytest.mark.parametrize("first", range(1000, 3200, 100))
+def test_many_gates_made_of_circuits_bound_twice(first: int) -> None:
+    for seed in range(first, first + 100):
         _check(seed, slopes=seed % 5 == 0)

@@ -33,4 +33,4 @@ def _is_known(model: Model) -> bool:
     num_qubits = model.program.num_qubits
     if num_qubits > TABULATED_QUBITS and not isinstance(model.specification, Expectation):
         return False
-    return num_qubits <= WIDEST_LABEL and knows(model.measurement, num_qubits)
+    return num_qubits <= WIDEST_LABEL and knows(model.measurement)

@@ -25,6 +25,7 @@ from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.gradients.points import merge_options, requested_columns, table, warn_not_jax
 from jaxqnn.gradients.states import state_overlaps
 from jaxqnn.primitives import JaxEstimator, is_exact_estimator
+from jaxqnn.primitives.ideal import estimator_on_jax, noise_of
 from jaxqnn.primitives.requests import Requests
 from jaxqnn.primitives.rows import group_circuits
 
@@ -45,9 +46,11 @@ class JaxEstimatorGradient(BaseEstimatorGradient):
     ``IMAG`` depends on the global phase, which is the circuit's own: P and RZ differ.
 
     Args:
-        estimator: None, `JaxEstimator()` and `QMLEstimator()` are exact and run on JAX.  Any other
-            one is honoured: QML's parameter-shift rule (its linear-combination rule for ``IMAG``
-            and ``COMPLEX``) runs on it, and a warning says so.
+        estimator: None, `JaxEstimator()` and `QMLEstimator()` are exact and run on JAX.  For an
+            ideal simulator with noise (`StatevectorEstimator`, those two with a precision) QML's
+            parameter-shift rule (its linear-combination rule for ``IMAG`` and ``COMPLEX``) runs on
+            JAX, with the noise that it would have drawn.  Any other one is honoured: QML's rule
+            runs on it, and a warning says so.
         options: Default options, returned with the result.  A `DerivativeType` is accepted here
             too, and options in its place: `LinCombEstimatorGradient` has them in that order.
         derivative_type: Which of the three to return.
@@ -97,7 +100,7 @@ class JaxEstimatorGradient(BaseEstimatorGradient):
         )
         self._on_jax = is_exact_estimator(estimator)
         self._honouring: dict[type[BaseEstimatorGradient], BaseEstimatorGradient] = {}
-        if not self._on_jax:
+        if not self._on_jax and noise_of(estimator) is None:
             warn_not_jax("JaxEstimatorGradient", estimator, self._qml_class(), "no estimator")
 
     @property
@@ -116,10 +119,13 @@ class JaxEstimatorGradient(BaseEstimatorGradient):
         return LinCombEstimatorGradient
 
     def _honour(self) -> BaseEstimatorGradient:
-        """Return QML's gradient on the given estimator; it keeps circuits from run to run."""
+        """Return QML's gradient on the estimator or its twin; it keeps circuits from run to run."""
         kind = self._qml_class()
         if kind not in self._honouring:
             self._honouring[kind] = kind(self._estimator, pass_manager=self._pass_manager)
+        # Made for each run, as an estimator's precision may have been changed.
+        twin = estimator_on_jax(self._estimator)
+        self._honouring[kind]._estimator = twin or self._estimator
         self._honouring[kind]._derivative_type = self._derivative_type
         return self._honouring[kind]
 

@@ -21,6 +21,7 @@ from jaxqnn.arguments import check_options
 from jaxqnn.gradients.points import merge_options, requested_columns, table, warn_not_jax
 from jaxqnn.measure import Probabilities
 from jaxqnn.primitives import JaxSampler, is_exact_sampler
+from jaxqnn.primitives.ideal import sampler_on_jax, shots_of
 from jaxqnn.primitives.rows import (
     CircuitGroup,
     RowEvaluator,
@@ -39,8 +40,10 @@ class JaxSamplerGradient(BaseSamplerGradient):
     bits as if all its qubits were measured.
 
     Args:
-        sampler: None, `JaxSampler()` and `QMLSampler()` are exact and run on JAX.  Any other one
-            is honoured: QML's parameter-shift rule runs on it, and a warning says so.
+        sampler: None, `JaxSampler()` and `QMLSampler()` are exact and run on JAX.  For an ideal
+            simulator with shots (`StatevectorSampler`, those two with a number) QML's
+            parameter-shift rule runs on JAX, with the shots that it would have drawn.  Any other
+            one is honoured: QML's rule runs on it, and a warning says so.
         options: Default options, returned with the result.
         pass_manager: Transpiles the circuits for a sampler that is not exact.  Exact gradients do
             not depend on it.
@@ -76,7 +79,8 @@ class JaxSamplerGradient(BaseSamplerGradient):
         )
         self._honouring: ParamShiftSamplerGradient | None = None
         if not is_exact_sampler(sampler):
-            warn_not_jax("JaxSamplerGradient", sampler, ParamShiftSamplerGradient, "no sampler")
+            if shots_of(sampler) is None:
+                warn_not_jax("JaxSamplerGradient", sampler, ParamShiftSamplerGradient, "no sampler")
             self._honouring = ParamShiftSamplerGradient(sampler, pass_manager=pass_manager)
 
     def _run(
@@ -87,6 +91,8 @@ class JaxSamplerGradient(BaseSamplerGradient):
         **options: Any,
     ) -> SamplerGradientResult:
         if self._honouring is not None:
+            # Made for each run, as a sampler's shots may have been changed.
+            self._honouring._sampler = sampler_on_jax(self._sampler) or self._sampler
             return self._honouring._run(circuits, parameter_values, parameters, **options)
         gradients: list[Any] = [None] * len(circuits)
         for group in group_circuits(circuits):

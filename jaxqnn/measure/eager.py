@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.measure.outcomes import Amplitudes, Diagonal, Distribution, PauliSums
+from jaxqnn.sweep.cpu.layout import LANE_BITS
 
 Floats = NDArray[np.floating[Any]]
 
-# Pauli strings are kept as diagonals on the labels; up to this many numbers.
-_MOST_ENTRIES = 1 << 22
+# Few Pauli strings are kept as diagonals on the labels, up to this many numbers.
+_MOST_ENTRIES = 1 << 14
 
 
 class Outcomes(Protocol):
@@ -36,11 +37,9 @@ class Outcomes(Protocol):
         """The outputs' derivatives (B, m, T) along tangents (T, B, 2, 2^n)."""
 
 
-def knows(measurement: Measurement, num_qubits: int) -> bool:
+def knows(measurement: Measurement) -> bool:
     """Whether a measurement is one of those here."""
-    if isinstance(measurement, PauliSums):
-        return measurement.shift.size << num_qubits <= _MOST_ENTRIES
-    return isinstance(measurement, Amplitudes | Diagonal | Distribution)
+    return isinstance(measurement, Amplitudes | Diagonal | Distribution | PauliSums)
 
 
 def outcomes_of(measurement: Measurement, num_qubits: int) -> Outcomes:
@@ -52,6 +51,8 @@ def outcomes_of(measurement: Measurement, num_qubits: int) -> Outcomes:
     if isinstance(measurement, Amplitudes):
         return _Amplitudes(np.asarray(measurement.label), 1 << num_qubits)
     assert isinstance(measurement, PauliSums)
+    if num_qubits >= LANE_BITS and measurement.shift.size << num_qubits > _MOST_ENTRIES:
+        return _ManyStrings(measurement)
     return _Strings(measurement, 1 << num_qubits)
 
 
@@ -233,6 +234,51 @@ class _Strings:
         """Chunk c applied to states (B, 2^n)."""
         source, diagonal = self._images
         return diagonal[c] * psi[:, source[c]]
+
+
+class _ManyStrings:
+    """See ``PauliSums``: of wide states, or so many strings that tables would be slow to read."""
+
+    def __init__(self, sums: PauliSums) -> None:
+        # Importing what Numba compiles takes a while.
+        from jaxqnn.sweep.cpu import strings
+
+        self._strings, self._num_outputs = strings, sums.num_outputs
+        coefficients = np.asarray(sums.coefficients)
+        present = np.any(coefficients != 0, axis=2)
+        self._groups = strings.Groups(
+            np.cumsum([0, *present.sum(axis=1)], dtype=np.int64),
+            np.asarray(sums.masks).astype(np.int64)[present],
+            np.ascontiguousarray(coefficients[present], float),
+            np.asarray(sums.shift).astype(np.int64),
+            np.asarray(sums.output).astype(np.int64),
+        )
+
+    def outputs(self, state: Floats) -> Floats:
+        """See ``Outcomes``."""
+        found = [self._strings.values(self._groups, one, self._num_outputs) for one in state]
+        return np.asarray(found).astype(state.dtype)
+
+    def bras(self, state: Floats) -> Floats:
+        """See ``Outcomes``."""
+        found = np.zeros((self._num_outputs, *state.shape), state.dtype)
+        twice = np.full(self._groups.shifts.size, 2.0)
+        for b, one in enumerate(state):
+            self._strings.images(self._groups, twice, one, found[:, b])
+        return found
+
+    def pull(self, state: Floats, cotangent: Floats) -> Floats:
+        """See ``Outcomes``."""
+        found = np.zeros((1, *state.shape), state.dtype)
+        of_one = self._groups._replace(outputs=np.zeros_like(self._groups.outputs))
+        for b, one in enumerate(state):
+            factors = 2.0 * cotangent[b, self._groups.outputs].astype(float)
+            self._strings.images(of_one, factors, one, found[:, b])
+        return found
+
+    def push(self, state: Floats, tangents: Floats) -> Floats:
+        """See ``Outcomes``."""
+        return np.einsum("mbpx,tbpx->bmt", self.bras(state), tangents)
 
 
 def _complex(states: Floats) -> NDArray[Any]:

@@ -56,3 +56,17 @@ def shots_of(sampler: Any) -> Shots | None:
     if is_exact_sampler(sampler):
         return None
     return Shots(sampler.default_shots, sampler.seed)
+
+
+def estimator_on_jax(estimator: Any) -> JaxEstimator | None:
+    """An ideal estimator's twin, which draws the same noise; None for any other."""
+    noise = noise_of(estimator)
+    if noise is None:
+        return None
+    return JaxEstimator(default_precision=noise.precision, seed=noise.seed)
+
+
+def sampler_on_jax(sampler: Any) -> JaxSampler | None:
+    """An ideal sampler's twin, which draws the same shots; None for any other."""
+    shots = shots_of(sampler)
+    return None if shots is None else JaxSampler(shots=shots.shots, seed=shots.seed)

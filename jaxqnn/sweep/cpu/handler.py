@@ -8,12 +8,14 @@ nothing to do.  No Python runs in it and nothing in it may raise.
 
 from __future__ import annotations
 
+import ctypes
 from functools import cache
+from typing import Any
 
 import llvmlite.binding as llvm
 from numba import types
 
-from jaxqnn.sweep.cpu.jit import callback, inlined
+from jaxqnn.sweep.cpu.jit import callback, inlined, python_of
 from jaxqnn.sweep.cpu.job import (
     ALONG_W,
     ALONG_X,
@@ -32,12 +34,13 @@ from jaxqnn.sweep.cpu.job import (
     ROOM,
     SIZE,
     STATE,
+    TILED,
     WORKERS,
     W,
     X,
 )
-from jaxqnn.sweep.cpu.pointers import call, fetch_add, free, malloc, symbol, words
-from jaxqnn.sweep.cpu.work import work
+from jaxqnn.sweep.cpu.pointers import Pointer, call, fetch_add, free, malloc, symbol, words
+from jaxqnn.sweep.cpu.work import work_back, work_forward, work_in_stages
 
 # Where fields are in the structures of c_api.h, in bytes.
 FRAME = {
@@ -66,17 +69,75 @@ _CALL = 5
 _LOW_HALF = (1 << 32) - 1
 
 
-@callback(types.intp(types.intp))
-def help_out(address: int) -> int:
-    """A pool thread's part of a job; the last that lets go of the job's words frees them."""
-    work(address)
+@inlined
+def _let_go(address: int) -> None:
+    """The last that lets go of a job's words frees them."""
     if fetch_add(address + 8 * HOLDERS, -1) == 1:
         free(address)
+
+
+@callback(types.intp(types.intp))
+def help_forward(address: int) -> int:
+    """A thread's part of an EVOLVE or PUSH."""
+    work_forward(address)
+    _let_go(address)
     return 0
 
 
-_NAME = "jaxqnn_help_out"
-_helper = symbol(_NAME)
+@callback(types.intp(types.intp))
+def help_back(address: int) -> int:
+    """A thread's part of a PULL or CURVE."""
+    work_back(address)
+    _let_go(address)
+    return 0
+
+
+@callback(types.intp(types.intp))
+def help_in_stages(address: int) -> int:
+    """A thread's part of a job over large states."""
+    work_in_stages(address)
+    _let_go(address)
+    return 0
+
+
+_HELPERS = (help_forward, help_back, help_in_stages)
+_FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
+
+
+def helper(job: Any) -> Any:
+    """What does a job, as a function of its address; compiled or loaded from disk when needed."""
+    return _compiled(python_of(_helper_of)(job))
+
+
+@cache
+def _compiled(which: int) -> Any:
+    _HELPERS[which].compile()
+    address = _HELPERS[which].address
+    assert address is not None
+    _table[which] = address
+    return _FUNCTION(address)
+
+
+@_FUNCTION
+def _not_yet(address: int) -> int:
+    """The same for an executable that was made in another process, and lowered there."""
+    return int(helper((ctypes.c_int64 * SIZE).from_address(address))(address))
+
+
+# Where the helpers are; they are looked up here, for machine code on disk must not hold addresses.
+_table = (ctypes.c_int64 * len(_HELPERS))(
+    *[ctypes.cast(_not_yet, ctypes.c_void_p).value or 0] * len(_HELPERS)
+)
+_NAME = "jaxqnn_helpers"
+_helpers = symbol(_NAME)
+
+
+@inlined
+def _helper_of(job: Pointer) -> int:
+    """Which of the helpers does a job."""
+    if job[TILED]:
+        return 2
+    return 0 if job[OPERATION] == EVOLVE or job[OPERATION] == PUSH else 1
 
 
 @inlined
@@ -121,27 +182,24 @@ def handle(frame: int) -> int:
         job[OUT_X], job[OUT_W] = _data(results, 0), _data(results, 1)
         job[ROOM] = _data(results, 2)
     job[HOLDERS] = job[WORKERS] + 1
+    helper = words(_helpers())[_helper_of(job)]
     for thread in range(1, job[WORKERS]):
         request = words(address + 8 * (SIZE + _CALL * thread))
         request[0], request[1], request[2] = 8 * _CALL, 0, _word(frame, _CONTEXT)
-        request[3], request[4] = _helper(), address
+        request[3], request[4] = helper, address
         call(_word(_word(frame, _API), SCHEDULE), address + 8 * (SIZE + _CALL * thread))
-    # One more holder than threads, so that the job outlives the wait for its last group. By the
-    # address, or all of the sweeps would be compiled a second time as a part of this function.
-    call(_helper(), address)
+    # One more holder than threads, so that the job outlives the wait for its last group.
+    call(helper, address)
     while fetch_add(address + 8 * DONE, 0) < job[GROUPS]:
         pass
-    if fetch_add(address + 8 * HOLDERS, -1) == 1:
-        free(address)
+    _let_go(address)
     return 0
 
 
 @cache
-def addresses() -> tuple[int, int]:
-    """Where ``handle`` and ``help_out`` are, compiled or loaded from disk."""
-    help_out.compile()
-    llvm.add_symbol(_NAME, help_out.address)
+def handler() -> int:
+    """Where ``handle`` is, compiled or loaded from disk."""
+    llvm.add_symbol(_NAME, ctypes.addressof(_table))
     handle.compile()
     assert handle.address is not None
-    assert help_out.address is not None
-    return handle.address, help_out.address
+    return handle.address

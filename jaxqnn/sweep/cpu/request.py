@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
-from functools import cache, lru_cache
+from functools import lru_cache
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -89,13 +88,6 @@ def room_numbers(job: Array) -> int:
     return int(job[words.SHARED_BYTES] + job[words.WORKERS] * job[words.ROOM_BYTES]) // 8
 
 
-@cache
-def _runner() -> Any:
-    from jaxqnn.sweep.cpu.handler import addresses
-
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(addresses()[1])
-
-
 def aligned(shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
     """An array without values whose numbers begin where a line of the processor's cache does."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
@@ -106,14 +98,15 @@ def aligned(shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
 
 def run(job: Array) -> None:
     """Does a job with its addresses, on this thread and as many more as it has workers for."""
+    # Importing what Numba compiles takes a while.
+    from jaxqnn.sweep.cpu.handler import helper
+
     job[words.HOLDERS] = 1 << 40  # its words are NumPy's, and nobody else's to free
+    work, address = helper(job), job.ctypes.data
     # Made for the call: a few threads are soon there, and none are left for a fork to lose.
-    helpers = [
-        Thread(target=_runner(), args=(job.ctypes.data,))
-        for _ in range(int(job[words.WORKERS]) - 1)
-    ]
-    for helper in helpers:
-        helper.start()
-    _runner()(job.ctypes.data)
-    for helper in helpers:
-        helper.join()
+    others = [Thread(target=work, args=(address,)) for _ in range(int(job[words.WORKERS]) - 1)]
+    for other in others:
+        other.start()
+    work(address)
+    for other in others:
+        other.join()

@@ -21,7 +21,6 @@ from jaxqnn.sweep.cpu.job import (
     CURVE,
     DIRECTIONS,
     DONE,
-    EVOLVE,
     GROUP,
     GROUPS,
     IS_SINGLE,
@@ -32,7 +31,6 @@ from jaxqnn.sweep.cpu.job import (
     PUSH,
     STATE,
     THREADS,
-    TILED,
     TOGETHER,
 )
 from jaxqnn.sweep.cpu.layers import clear, size_of_state
@@ -191,23 +189,46 @@ def _run_reverse(job: Pointer, steps: Steps, room: Room, count: int) -> None:
 
 
 @inlined
-def work(address: int) -> None:
-    """Claims groups of a job's lanes until none is left, and computes them."""
+def work_forward(address: int) -> None:
+    """Claims groups of lanes of an EVOLVE or PUSH until none is left, and computes them."""
     job = words(address)
     group = fetch_add(address + 8 * GROUP, 1)
     if group >= job[GROUPS]:
         return
     steps = read(job[PROGRAM], job[BY_LABEL] != 0)
     room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
-    if job[TILED]:
-        sweep_in_stages(address, job, steps, room, group)
-        return
     while group < job[GROUPS]:
         count = _place(job, group, room.items)
         read_columns(job, steps, room)
-        if job[OPERATION] == EVOLVE or job[OPERATION] == PUSH:
-            _run_forward(job, steps, room, count)
-        else:
-            _run_reverse(job, steps, room, count)
+        _run_forward(job, steps, room, count)
         fetch_add(address + 8 * DONE, 1)
         group = fetch_add(address + 8 * GROUP, 1)
+
+
+@inlined
+def work_back(address: int) -> None:
+    """The same of a PULL or CURVE."""
+    job = words(address)
+    group = fetch_add(address + 8 * GROUP, 1)
+    if group >= job[GROUPS]:
+        return
+    steps = read(job[PROGRAM], job[BY_LABEL] != 0)
+    room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
+    while group < job[GROUPS]:
+        count = _place(job, group, room.items)
+        read_columns(job, steps, room)
+        _run_reverse(job, steps, room, count)
+        fetch_add(address + 8 * DONE, 1)
+        group = fetch_add(address + 8 * GROUP, 1)
+
+
+@inlined
+def work_in_stages(address: int) -> None:
+    """Claims tickets of a job over large states until none is left; see ``stages``."""
+    job = words(address)
+    ticket = fetch_add(address + 8 * GROUP, 1)
+    if ticket >= job[GROUPS]:
+        return
+    steps = read(job[PROGRAM], True)
+    room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
+    sweep_in_stages(address, job, steps, room, ticket)
