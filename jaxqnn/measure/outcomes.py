@@ -141,14 +141,13 @@ class PauliSums(NamedTuple):
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
 
-        def add(total: jax.Array, c: jax.Array) -> tuple[jax.Array, None]:
-            each = jnp.sum(state * self._image(c, state), axis=(1, 2))
-            return total.at[:, jnp.asarray(self.output)[c]].add(each), None
+        def mean(c: jax.Array) -> jax.Array:
+            return jnp.sum(state * self._image(c, state), axis=(1, 2))
 
         # Derivatives make the images anew, where JAX would keep each of them.
-        chunks = jnp.arange(self.shift.shape[0])
+        means = lax.map(jax.checkpoint(mean), jnp.arange(self.shift.shape[0]))
         total = jnp.zeros((state.shape[0], self.num_outputs), state.dtype)
-        return lax.scan(jax.checkpoint(add), total, chunks)[0]
+        return total.at[:, jnp.asarray(self.output)].add(means.T)
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""

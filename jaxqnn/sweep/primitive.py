@@ -69,9 +69,16 @@ def _alike(*arrays: jax.Array) -> list[jax.Array]:
     ]
     every: frozenset[Any] = frozenset().union(*axes)
     return [
-        jax.lax.pcast(array, tuple(every - own), to="varying") if every - own else array
+        _vary(array, tuple(every - own)) if every - own else array
         for array, own in zip(arrays, axes, strict=True)
     ]
+
+
+def _vary(array: jax.Array, axes: tuple[Any, ...]) -> jax.Array:
+    if hasattr(jax.lax, "pcast"):
+        return jax.lax.pcast(array, axes, to="varying")
+    found: jax.Array = vars(jax.lax)["pvary"](array, axes)  # its name in JAX 0.8
+    return found
 
 
 # Shapes
@@ -79,7 +86,11 @@ def _alike(*arrays: jax.Array) -> list[jax.Array]:
 
 def _like(aval: Any, shape: tuple[int, ...]) -> Any:
     vma = getattr(aval, "vma", None)
-    return type(aval)(shape, aval.dtype, **({"vma": vma} if vma else {}))
+    if not vma:
+        return type(aval)(shape, aval.dtype)
+    spec = jax.sharding.PartitionSpec(*(None for _ in shape))
+    whole = jax.sharding.NamedSharding(aval.sharding.mesh, spec)  # on what a device has
+    return type(aval)(shape, aval.dtype, vma=vma, sharding=whole)
 
 
 def _states(program: ProgramArrays, x: Any, *directions: int) -> Any:
