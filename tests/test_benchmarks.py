@@ -16,7 +16,8 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 # The benchmarks are run from the repository and are not part of the installed package.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import gpu, hlo, plots, tables
+import jaxqnn
+from benchmarks import gpu, hlo, plots, scripts, tables
 from benchmarks.circuits import FAMILIES
 from benchmarks.peers import PEERS, load, missing
 from benchmarks.problems import KINDS, PROBLEMS, TARGETS, Kind, Problem, parity
@@ -261,3 +262,11 @@ def test_results_survive_json_and_make_tables_and_plots(tmp_path: Path) -> None:
 
 def test_default_observable_is_the_product_of_z() -> None:
     assert Problem("z_product", 3, 1).observables == [SparsePauliOp("ZZZ")]
+
+
+@pytest.mark.parametrize("name", ["classifier", "regressor", "autoencoder", "generator", "kernel"])
+def test_a_script_is_the_same_with_either_import(name: str) -> None:
+    script = scripts.SCRIPTS[name]
+    ours, theirs = (script(library, 1) for library in (jaxqnn, scripts.QML))
+    assert len(ours) > 1
+    np.testing.assert_allclose(ours, theirs, atol=scripts.TOLERANCE)
