@@ -39,7 +39,7 @@ RESULTS = Path(__file__).parent / "results" / "scripts.md"
 # Exact values agree to rounding, and what is drawn from them exactly.
 TOLERANCE = 1e-6
 # Steps that are compared: of equal values COBYLA prefers one by its last digit, and goes on there.
-_COMPARED = 6
+COMPARED = 6
 
 Curve = list[float]
 Library = Any
@@ -195,7 +195,7 @@ def autoencoder(library: Library, size: int) -> Curve:
         curve.append(float(network.forward([], weights)[0, 1]))
         return curve[-1]
 
-    COBYLA(maxiter=10 * size).minimize(cost, np.linspace(0, 1, ansatz.num_parameters))
+    COBYLA(maxiter=12 * size).minimize(cost, np.linspace(0, 1, ansatz.num_parameters))
     return curve
 
 
@@ -233,7 +233,7 @@ def generator(library: Library, size: int) -> Curve:
         own = -(fake * judges(grid)[:, 0].detach().log()).sum()
         own.backward()
         train_generator.step()
-        curve.append(float(own))
+        curve.append(own.item())
     return curve
 
 
@@ -282,7 +282,7 @@ def main() -> None:
         ours, theirs = (
             _in_a_process(name, library, arguments.size) for library in ("jaxqnn", "qml")
         )
-        pair = ours["curve"][:_COMPARED], theirs["curve"][:_COMPARED]
+        pair = ours["curve"][:COMPARED], theirs["curve"][:COMPARED]
         difference = float(np.abs(np.subtract(*pair)).max())
         if difference > TOLERANCE:
             raise SystemExit(f"{name}: the curves differ by {difference:.1e}; nothing is compared.")
