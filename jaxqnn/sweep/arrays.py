@@ -12,6 +12,7 @@ from jaxqnn.program.program import Program
 from jaxqnn.program.tables import Tables, column_order, padded_inputs, padded_weights, tabulate
 from jaxqnn.promotion import in_this_mode
 from jaxqnn.sweep.cpu.written import write
+from jaxqnn.sweep.gpu.plan import Plan, plan
 
 
 class ProgramArrays:
@@ -24,6 +25,7 @@ class ProgramArrays:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._tables_of_mode: dict[np.dtype[Any], Tables] = {}
+        self._plans: dict[int, Plan] = {}
 
     @property
     def num_qubits(self) -> int:
@@ -57,3 +59,9 @@ class ProgramArrays:
     def words(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """For the compiled sweeps."""
         return write(self.program)
+
+    def plan(self, most_bits: int) -> Plan:
+        """For the CUDA kernels, in tiles of so many bits at most."""
+        if most_bits not in self._plans:
+            self._plans[most_bits] = plan(self.program, self.tables, most_bits)
+        return self._plans[most_bits]

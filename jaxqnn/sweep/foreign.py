@@ -21,13 +21,16 @@ _TARGET = "jaxqnn_sweep"
 
 
 def serves(ctx: Any, name: str) -> bool:
-    """Whether the lowering that asks is for one CPU of this very machine.
+    """Whether the lowering that asks is for one CPU of this very machine."""
+    return name != "bend" and is_on_one_device(ctx) and _is_registered()
+
+
+def is_on_one_device(ctx: Any) -> bool:
+    """Whether a lowering is for one device of this very process.
 
     XLA's own form is for what is exported, and for arrays that XLA spreads over several devices: it
     would gather them for a call that it cannot look into.
     """
-    if name == "bend":
-        return False
     module = ctx.module_context
     if getattr(module.lowering_parameters, "for_export", False):
         return False
@@ -39,9 +42,7 @@ def serves(ctx: Any, name: str) -> bool:
         devices = 1 if mesh is None or frozenset(mesh.axis_names) == manual else mesh.size
     if devices not in (None, 1):
         return False
-    if any(not isinstance(size, int) for aval in ctx.avals_in for size in aval.shape):
-        return False
-    return _is_registered()
+    return all(isinstance(size, int) for aval in ctx.avals_in for size in aval.shape)
 
 
 @cache

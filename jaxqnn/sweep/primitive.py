@@ -34,6 +34,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxqnn.promotion import usual_promotion
 from jaxqnn.sweep import foreign, written_out, xla
 from jaxqnn.sweep.arrays import ProgramArrays
+from jaxqnn.sweep.gpu import calls
 from jaxqnn.sweep.mapping import AXES, batched
 
 Arrays = Sequence[Any]
@@ -312,23 +313,35 @@ for _primitive in (evolve_p, push_p, pull_p, curve_p, bend_p):
     batching.primitive_batchers[_primitive] = partial(batched, _primitive)
 
 
-# Lowering: XLA's form everywhere, and the compiled sweeps where they can run.
+# Lowering: XLA's form everywhere, and the compiled sweeps or CUDA kernels where they can run.
 
 
-def _on_cpu(
-    ctx: Any, *operands: Any, name: str, several: bool, program: ProgramArrays, **params: Any
+def _form_on_cpu(ctx: Any, name: str, program: ProgramArrays) -> Any:
+    del program
+    return foreign if foreign.serves(ctx, name) else xla
+
+
+def _form_on_cuda(ctx: Any, name: str, program: ProgramArrays) -> Any:
+    return calls if calls.serves(ctx, name, program) else xla
+
+
+def _form_anywhere(ctx: Any, name: str, program: ProgramArrays) -> Any:
+    del ctx, name, program
+    return xla
+
+
+def _lower(
+    form: Callable[..., Any],
+    ctx: Any,
+    *operands: Any,
+    name: str,
+    several: bool,
+    program: ProgramArrays,
+    **params: Any,
 ) -> Any:
-    form = partial(getattr(foreign if foreign.serves(ctx, name) else xla, name), program, **params)
+    function = partial(getattr(form(ctx, name, program), name), program, **params)
     with usual_promotion():
-        return mlir.lower_fun(form, multiple_results=several)(ctx, *operands)
-
-
-def _anywhere(
-    ctx: Any, *operands: Any, name: str, several: bool, program: ProgramArrays, **params: Any
-) -> Any:
-    form = partial(getattr(xla, name), program, **params)
-    with usual_promotion():
-        return mlir.lower_fun(form, multiple_results=several)(ctx, *operands)
+        return mlir.lower_fun(function, multiple_results=several)(ctx, *operands)
 
 
 @lru_cache(maxsize=4096)
@@ -339,8 +352,9 @@ def _alone(primitive: Primitive, params: tuple[tuple[str, Any], ...]) -> Callabl
 for _primitive in (evolve_p, push_p, pull_p, curve_p, bend_p):
     _name = _primitive.name.removeprefix("jaxqnn_")
     _rules: dict[str, Any] = {"name": _name, "several": _primitive.multiple_results}
-    mlir.register_lowering(_primitive, partial(_anywhere, **_rules))
-    mlir.register_lowering(_primitive, partial(_on_cpu, **_rules), platform="cpu")
+    mlir.register_lowering(_primitive, partial(_lower, _form_anywhere, **_rules))
+    mlir.register_lowering(_primitive, partial(_lower, _form_on_cpu, **_rules), platform="cpu")
+    mlir.register_lowering(_primitive, partial(_lower, _form_on_cuda, **_rules), platform="cuda")
     _primitive.def_impl(
         lambda *operands, _primitive=_primitive, **params: _alone(
             _primitive, tuple(sorted(params.items()))

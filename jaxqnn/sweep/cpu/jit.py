@@ -15,7 +15,13 @@ from jaxqnn.sweep.cpu.cache import Sources
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # Every file from which compiled functions take code or constants.
-SOURCES = (Path(__file__).parent,)
+_SWEEP = Path(__file__).parents[1]
+SOURCES = (
+    _SWEEP / "cpu",
+    _SWEEP / "staging.py",
+    _SWEEP / "gpu" / "launch.py",
+    _SWEEP / "gpu" / "job.py",
+)
 _sources = Sources(*SOURCES)
 
 # A product and a sum may become one instruction; NaN and infinity keep their meaning.

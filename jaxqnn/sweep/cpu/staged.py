@@ -12,8 +12,9 @@ from jaxqnn.sweep.cpu.simd import load, store
 from jaxqnn.sweep.cpu.slopes import correlate_two, label_cotangents
 from jaxqnn.sweep.cpu.steps import Steps
 from jaxqnn.sweep.cpu.tiles import Tiles, correlate_any, rotate_any, top
-from jaxqnn.sweep.cpu.tiling import PAIR, PHASES, ROTATION, STEP
+from jaxqnn.sweep.cpu.tiling import PAIR, STEP
 from jaxqnn.sweep.cpu.trigonometry import cos_sin
+from jaxqnn.sweep.staging import PHASES, ROTATION
 
 _LANE = LANES - 1
 

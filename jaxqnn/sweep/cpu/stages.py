@@ -56,7 +56,8 @@ from jaxqnn.sweep.cpu.tiles import (
     start_patterns,
     tabulate,
 )
-from jaxqnn.sweep.cpu.tiling import PHASES, START, STEP
+from jaxqnn.sweep.cpu.tiling import STEP
+from jaxqnn.sweep.staging import PHASES, START
 
 _LANE = LANES - 1
 
