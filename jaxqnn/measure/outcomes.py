@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxqnn.engine.layers import half_signs, relabel
 from jaxqnn.engine.measurement import Measurement
-from jaxqnn.program.tables import Array, high_bits
+from jaxqnn.measure import sums
+from jaxqnn.program.tables import Array
 
 
 class Diagonal(NamedTuple):
@@ -140,20 +140,16 @@ class PauliSums(NamedTuple):
 
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
-
-        def mean(c: jax.Array) -> jax.Array:
-            return jnp.sum(state * self._image(c, state), axis=(1, 2))
-
-        # Derivatives make the images anew, where JAX would keep each of them.
-        means = lax.map(jax.checkpoint(mean), jnp.arange(self.shift.shape[0]))
-        total = jnp.zeros((state.shape[0], self.num_outputs), state.dtype)
-        return total.at[:, jnp.asarray(self.output)].add(means.T)
+        return sums.expectations(self.num_outputs, self._arrays(state), state)
 
     def cotangents(self, state: jax.Array) -> jax.Array:
         """See ``engine.measurement``."""
+        if self.num_outputs == 1:
+            return self.pull(state, jnp.ones((state.shape[0], 1), state.dtype))[:, None]
+        arrays = self._arrays(state)
 
         def add(c: jax.Array, total: jax.Array) -> jax.Array:
-            return total.at[:, jnp.asarray(self.output)[c]].add(2 * self._image(c, state))
+            return total.at[:, arrays.output[c]].add(2 * sums.image_of(arrays, c, state))
 
         batch, parts, size = state.shape
         return lax.fori_loop(
@@ -164,38 +160,16 @@ class PauliSums(NamedTuple):
         )
 
     def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
-        """See ``engine.measurement``; JAX's own derivative would keep every chunk's image."""
+        """See ``engine.measurement``."""
+        return 2 * sums.image(self._arrays(state), state, cotangent)
 
-        def add(c: jax.Array, total: jax.Array) -> jax.Array:
-            weight = 2 * cotangent[:, jnp.asarray(self.output)[c]]
-            return total + weight[:, None, None] * self._image(c, state)
-
-        return lax.fori_loop(0, self.shift.shape[0], add, jnp.zeros_like(state))
-
-    def _image(self, c: jax.Array, state: jax.Array) -> jax.Array:
-        """Chunk c applied to the state."""
-        labels = jnp.arange(state.shape[2], dtype=jnp.uint32)
-        moved = relabel(state, labels ^ jnp.asarray(self.shift)[c])
-        coefficients = jnp.asarray(self.coefficients, state.dtype)[c]
-        return times_strings(moved, jnp.asarray(self.masks)[c], coefficients)
-
-
-def times_strings(state: jax.Array, masks: jax.Array, coefficients: jax.Array) -> jax.Array:
-    """psi'[x] = sum_k c_k (-1)^parity(mask_k & x) psi[x]: (B, 2, 2^n) with c as (K, 2)."""
-    num_qubits = state.shape[2].bit_length() - 1
-    signs = half_signs(masks, num_qubits, high_bits(num_qubits), state.dtype)
-    by_high = signs.high[:, None, :] * coefficients.T[None]
-    diagonal = jnp.dot(
-        by_high.reshape(-1, masks.shape[0]), signs.low_rows, precision=lax.Precision.HIGHEST
-    ).reshape(signs.high.shape[0], 2, -1)
-    real, imaginary = diagonal[:, 0].reshape(-1), diagonal[:, 1].reshape(-1)
-    return jnp.stack(
-        [
-            real * state[:, 0] - imaginary * state[:, 1],
-            real * state[:, 1] + imaginary * state[:, 0],
-        ],
-        axis=1,
-    )
+    def _arrays(self, state: jax.Array) -> sums.Arrays:
+        return sums.Arrays(
+            jnp.asarray(self.masks),
+            jnp.asarray(self.coefficients, state.dtype),
+            jnp.asarray(self.shift),
+            jnp.asarray(self.output),
+        )
 
 
 class Amplitudes(NamedTuple):

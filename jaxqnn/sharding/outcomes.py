@@ -16,7 +16,8 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from jaxqnn.engine.layers import relabel
-from jaxqnn.measure.outcomes import PauliSums, times_strings
+from jaxqnn.measure.outcomes import PauliSums
+from jaxqnn.measure.sums import times_strings
 from jaxqnn.program.program import Program
 from jaxqnn.sharding.engine import STATE, device_signs
 

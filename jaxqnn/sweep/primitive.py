@@ -34,6 +34,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxqnn.promotion import usual_promotion
 from jaxqnn.sweep import foreign, written_out, xla
 from jaxqnn.sweep.arrays import ProgramArrays
+from jaxqnn.sweep.avals import alike, like
 from jaxqnn.sweep.gpu import calls
 from jaxqnn.sweep.mapping import AXES, batched
 
@@ -59,44 +60,16 @@ def evolve(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
     Returns:
         (E, B, 2, 2^n), real and imaginary parts.
     """
-    state: jax.Array = evolve_p.bind(*_alike(x, w), program=program)
+    state: jax.Array = evolve_p.bind(*alike(x, w), program=program)
     return state
-
-
-def _alike(*arrays: jax.Array) -> list[jax.Array]:
-    """Arrays that vary over the same axes of a ``shard_map``, as operands of a primitive must."""
-    axes: list[frozenset[Any]] = [
-        getattr(jax.typeof(array), "vma", frozenset()) for array in arrays
-    ]
-    every: frozenset[Any] = frozenset().union(*axes)
-    return [
-        _vary(array, tuple(every - own)) if every - own else array
-        for array, own in zip(arrays, axes, strict=True)
-    ]
-
-
-def _vary(array: jax.Array, axes: tuple[Any, ...]) -> jax.Array:
-    if hasattr(jax.lax, "pcast"):
-        return jax.lax.pcast(array, axes, to="varying")
-    found: jax.Array = vars(jax.lax)["pvary"](array, axes)  # its name in JAX 0.8
-    return found
 
 
 # Shapes
 
 
-def _like(aval: Any, shape: tuple[int, ...]) -> Any:
-    vma = getattr(aval, "vma", None)
-    if not vma:
-        return type(aval)(shape, aval.dtype)
-    spec = jax.sharding.PartitionSpec(*(None for _ in shape))
-    whole = jax.sharding.NamedSharding(aval.sharding.mesh, spec)  # on what a device has
-    return type(aval)(shape, aval.dtype, vma=vma, sharding=whole)
-
-
 def _states(program: ProgramArrays, x: Any, *directions: int) -> Any:
     members, batch = x.shape[:2]
-    return _like(x, (members, *directions, batch, 2, 1 << program.num_qubits))
+    return like(x, (members, *directions, batch, 2, 1 << program.num_qubits))
 
 
 @evolve_p.def_abstract_eval
@@ -113,14 +86,14 @@ def _(x: Any, w: Any, psi: Any, dx: Any, dw: Any, *, program: ProgramArrays) -> 
 def _(x: Any, w: Any, psi: Any, bra: Any, *, program: ProgramArrays, classes: int) -> Any:
     (members, batch, inputs), count = x.shape, bra.shape[1]
     return [
-        _like(x, (members, count, batch, inputs)),
-        _like(x, (members, count, classes, w.shape[1])),
+        like(x, (members, count, batch, inputs)),
+        like(x, (members, count, classes, w.shape[1])),
     ]
 
 
 @curve_p.def_abstract_eval
 def _(x: Any, w: Any, psi: Any, bra: Any, dx: Any, dw: Any, *, program: ProgramArrays) -> Any:
-    return [_like(x, dx.shape), _like(x, dw.shape)]
+    return [like(x, dx.shape), like(x, dw.shape)]
 
 
 @bend_p.def_abstract_eval

@@ -33,19 +33,20 @@ template <typename T> T __shfl_xor_sync(unsigned, T value, int step) {
     return found;
 }
 
+static int __clz(unsigned x) { return __builtin_clz(x); }
 static int __popc(unsigned x) { return __builtin_popcount(x); }
 template <typename T> T __ldg(const T* at) { return *at; }
 
 #include SOURCE
 
-using Kernel = void (*)(const Job);
+using Kernel = void (*)(const JOB);
 
 extern "C" {
 // As cuLaunchKernel.
 int launch(Kernel kernel, unsigned blocks, unsigned, unsigned, unsigned threads, unsigned, unsigned,
            unsigned shared, void*, void** parameters, void**) {
     if (shared > sizeof(memory)) return 1;
-    const Job job = *(const Job*)parameters[0];
+    const JOB job = *(const JOB*)parameters[0];
     for (unsigned block = 0; block < blocks; ++block) {
         // What a kernel reads without having written it shall be seen.
         std::memset(memory, 0xff, sizeof(memory));

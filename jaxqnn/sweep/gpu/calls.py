@@ -17,7 +17,7 @@ from jaxqnn.sweep.arrays import ProgramArrays
 from jaxqnn.sweep.foreign import is_on_one_device
 from jaxqnn.sweep.gpu import kernels
 from jaxqnn.sweep.gpu.job import KERNEL, KERNELS, TURNS
-from jaxqnn.sweep.gpu.plan import GROUP, Plan
+from jaxqnn.sweep.gpu.plan import GROUP, OTHER_NUMBERS, OTHER_WORDS, Plan
 
 # Amplitudes of a tile at most, as bits, by bytes of a number: state, bra and phases fit into the
 # shared memory of a block.  A state of so many qubits is one tile.
@@ -50,8 +50,8 @@ def evolve(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
     shape = jax.ShapeDtypeStruct((members, batch, 2, 1 << n), x.dtype)
     job = _job(0, how, n, x.dtype, members * batch, batch, 1, tables)
     kernels.load(int(job[KERNEL]))
-    (state,) = jax.ffi.ffi_call(kernels.TARGET, [shape])(
-        how.words, *_angles(program, tables, x, w), job=job
+    (state,) = jax.ffi.ffi_call(kernels.SWEEP, [shape])(
+        how.words, *_angles(program, tables, how, x, w), job=job
     )
     return state
 
@@ -79,8 +79,8 @@ def pull(
         jax.ShapeDtypeStruct((room,), x.dtype),
     ]
     kernels.load(int(job[KERNEL]))
-    slots, _ = jax.ffi.ffi_call(kernels.TARGET, results)(
-        how.words, *_angles(program, tables, x, w), psi, bra, job=job
+    slots, _ = jax.ffi.ffi_call(kernels.SWEEP, results)(
+        how.words, *_angles(program, tables, how, x, w), psi, bra, job=job
     )
     slots = jnp.sum(slots, axis=3)
     # One more slot, for angles without a cotangent: padding, and constants.
@@ -113,7 +113,7 @@ def _planned(program: ProgramArrays, dtype: Any) -> tuple[Tables, Plan]:
 
 
 def _angles(
-    program: ProgramArrays, tables: Tables, x: jax.Array, w: jax.Array
+    program: ProgramArrays, tables: Tables, how: Plan, x: jax.Array, w: jax.Array
 ) -> tuple[jax.Array, ...]:
     """What ``Job`` calls turns, shared, own and start."""
     inputs, weights = program.padded_sizes
@@ -124,7 +124,7 @@ def _angles(
         angles: Angles = evaluate(tables, padded_x.T, padded_w)
         own = jnp.moveaxis(angles.sample, 1, 0)
         return (
-            _cos_sin(angles.rotations.reshape(-1)),
+            _cos_sin(jnp.pad(angles.rotations.reshape(-1), (0, 1))[how.turns]),
             angles.shared.reshape(-1),
             own.reshape(own.shape[0], -1),
             _cos_sin(angles.start.T),
@@ -148,12 +148,10 @@ def _job(
     chunks = min(1 << n - how.tile_bits, _CHUNKS)
     threads = min(_MOST_THREADS, max(32, 1 << max(how.tile_bits - GROUP, 0)))
     arrays = 5 if back else 3
-    sums = 2 * GROUP * (threads // 32) if back else 0
-    shared_bytes = itemsize * ((arrays << how.tile_bits) + sums)
+    shared_bytes = itemsize * ((arrays << how.tile_bits) + OTHER_NUMBERS) + 4 * OTHER_WORDS
     first = 0 if back else how.first
     turns = 1 if count == 1 else 2
     state_bytes = itemsize * (2 << n)
-    rotations = tables.shared.coefficient.shape[0] - tables.shared_masks.size
     head = [
         KERNELS.index(f"{'back' if back else 'forward'}_{'single' if itemsize == 4 else 'double'}"),
         first,
@@ -164,6 +162,6 @@ def _job(
         items // count * state_bytes,
         turns,
     ]
-    tail = [n, how.tile_bits, batch, count, rotations, tables.shared_masks.size]
+    tail = [n, how.tile_bits, batch, count, how.turns.size, tables.shared_masks.size]
     tail += [tables.sample_masks.size, how.slots, chunks]
     return np.array(head + tail, np.int64)

@@ -9,6 +9,24 @@ HEAD = 8
 KERNEL, FIRST, STAGES, BLOCKS, THREADS, SHARED_BYTES, KET_BYTES, TURNS = range(HEAD)
 JOB_TAIL = 9
 
-# The kernels in the order of ``KERNEL``: forward and back, for each precision.
-KERNELS = ("forward_single", "forward_double", "back_single", "back_double")
+# The kernels in the order of ``KERNEL``, each for two precisions.
+KERNELS = (
+    "forward_single",
+    "forward_double",
+    "back_single",
+    "back_double",
+    "means_single",
+    "means_double",
+    "images_single",
+    "images_double",
+)
 FIRST_BACK = 2
+FIRST_OF_SUMS = 4
+
+# The words for a kernel of ``sums.cu``: which, blocks, threads of a block, and the last five of
+# ``Sums``.
+SUMS_HEAD = 3
+SUMS_TAIL = 5
+
+# Bytes of shared memory that such a block has: a sum for each warp.
+SUMS_BYTES = 256

@@ -15,11 +15,12 @@ from typing import Any
 import jax
 
 from jaxqnn.errors import JaxQNNError
-from jaxqnn.sweep.gpu.job import KERNELS
+from jaxqnn.sweep.gpu.job import FIRST_OF_SUMS, KERNELS
 
-TARGET = "jaxqnn_sweep"
+# What XLA calls: a sweep, or sums of Pauli strings.
+SWEEP, SUMS = "jaxqnn_sweep", "jaxqnn_sums"
 
-SOURCE = Path(__file__).with_name("sweep.cu")
+_FOLDER = Path(__file__).parent
 
 
 @cache
@@ -32,8 +33,9 @@ def are_here() -> bool:
         import cuda.bindings.nvrtc  # noqa: F401 - so that it is missed now and not later
 
         address = ctypes.cast(driver.cuLaunchKernel, ctypes.c_void_p).value
-        capsule = jax.ffi.pycapsule(launch.handler())
-        jax.ffi.register_ffi_target(TARGET, capsule, platform="CUDA", api_version=1)
+        for target, handler in zip((SWEEP, SUMS), launch.handlers(), strict=True):
+            capsule = jax.ffi.pycapsule(handler)
+            jax.ffi.register_ffi_target(target, capsule, platform="CUDA", api_version=1)
     except Exception as error:  # whatever an installation may lack
         warnings.warn(
             f"jaxqnn's CUDA kernels cannot be used here ({error}). XLA's own form is used, which "
@@ -76,7 +78,10 @@ def compiled(name: str, version: str, *, for_one: bool = True) -> bytes:
     """The machine code of a kernel for a GPU's version, "90" say; PTX if ``for_one`` is False."""
     from cuda.bindings import nvrtc
 
-    (program,) = _checked(nvrtc.nvrtcCreateProgram(SOURCE.read_bytes(), b"sweep.cu", 0, [], []))
+    is_of_sums = KERNELS.index(name) >= FIRST_OF_SUMS
+    file = _FOLDER / ("sums.cu" if is_of_sums else "sweep.cu")
+    source, title = file.read_bytes(), file.name.encode()
+    (program,) = _checked(nvrtc.nvrtcCreateProgram(source, title, 0, [], []))
     options = [
         f"--gpu-architecture={'sm' if for_one else 'compute'}_{version}".encode(),
         b"--std=c++17",

@@ -30,6 +30,9 @@ from jaxqnn.sweep.gpu.job import (
     KET_BYTES,
     SHARED_BYTES,
     STAGES,
+    SUMS_BYTES,
+    SUMS_HEAD,
+    SUMS_TAIL,
     THREADS,
     TURNS,
 )
@@ -100,15 +103,23 @@ def _data(buffers: int, index: int) -> int:
     return _word(_word(buffers, 8 * index), 24)
 
 
+@inlined
+def _is_asked(frame: int) -> bool:
+    """Whether XLA asks which version of the interface this is; it is told."""
+    extension = _word(frame, _EXTENSION)
+    if extension == 0 or _word(extension, 8) & 0xFFFFFFFF != 1:
+        return False
+    metadata = _word(extension, 24)
+    words(metadata + 24)[0] = _VERSION
+    # The upper half of the word belongs to no field.
+    words(metadata + 32)[0] = _CAN_BE_RECORDED
+    return True
+
+
 @callback(types.intp(types.intp))
 def handle(frame: int) -> int:
-    """XLA's call, or its question which version of the interface this is."""
-    extension = _word(frame, _EXTENSION)
-    if extension != 0 and _word(extension, 8) & 0xFFFFFFFF == 1:
-        metadata = _word(extension, 24)
-        words(metadata + 24)[0] = _VERSION
-        # The upper half of the word belongs to no field.
-        words(metadata + 32)[0] = _CAN_BE_RECORDED
+    """XLA's call for a sweep: a launch for each stage."""
+    if _is_asked(frame):
         return 0
     arguments, results = _word(frame, _ARGUMENTS), _word(frame, _RESULTS)
     head = words(_word(_word(_word(frame, ATTRIBUTES), 0), ARRAY_DATA))
@@ -164,6 +175,45 @@ def handle(frame: int) -> int:
     return error
 
 
+@callback(types.intp(types.intp))
+def handle_sums(frame: int) -> int:
+    """XLA's call for sums of Pauli strings: seven arguments, one result, one launch."""
+    if _is_asked(frame):
+        return 0
+    arguments, results = _word(frame, _ARGUMENTS), _word(frame, _RESULTS)
+    head = words(_word(_word(_word(frame, ATTRIBUTES), 0), ARRAY_DATA))
+    api, places = _word(frame, _API), words(_table())
+    address = malloc(8 * _ROOM)
+    job = words(address)
+    question = address + 8 * (_JOB + JOB_TAIL + 1)
+    asked = words(question)
+    asked[0], asked[1], asked[2], asked[3] = 32, 0, _word(frame, _CONTEXT), 0
+    error = call(_word(api, STREAM_GET), question)
+    for i in range(7):
+        job[i] = _data(arguments, i)
+    job[7] = _data(results, 0)
+    for i in range(SUMS_TAIL):
+        job[8 + i] = head[SUMS_HEAD + i]
+    job[_JOB + JOB_TAIL] = address
+    kernel = places[2 + head[0]]
+    if error == 0:
+        code = 1
+        if kernel != 0:
+            code = _launch(
+                places[0],
+                kernel,
+                head[1],
+                head[2],
+                SUMS_BYTES,
+                asked[3],
+                address + 8 * (_JOB + JOB_TAIL),
+            )
+        if code != 0:
+            error = _error(api, places[1], code, question + 32)
+    free(address)
+    return error
+
+
 @inlined
 def _error(api: int, message: int, code: int, address: int) -> int:
     at = message + _DIGITS
@@ -176,9 +226,11 @@ def _error(api: int, message: int, code: int, address: int) -> int:
 
 
 @cache
-def handler() -> int:
-    """Where ``handle`` is, compiled or loaded from disk."""
+def handlers() -> tuple[int, int]:
+    """Where ``handle`` and ``handle_sums`` are, compiled or loaded from disk."""
     llvm.add_symbol(_NAME, ctypes.addressof(table))
     handle.compile()
+    handle_sums.compile()
     assert handle.address is not None
-    return handle.address
+    assert handle_sums.address is not None
+    return handle.address, handle_sums.address

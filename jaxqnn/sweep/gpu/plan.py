@@ -18,6 +18,7 @@ from jaxqnn.program.program import Program
 from jaxqnn.program.tables import Tables
 from jaxqnn.sweep.staging import (
     PHASES,
+    ROTATION,
     START,
     Rows,
     Shape,
@@ -43,12 +44,13 @@ class Plan(NamedTuple):
     """A program's stages as words, and what a launch must know of them.
 
     Attributes:
-        words: int32; its first words say where the stages, the passes of a transform and the start
-            are.
+        words: int32, see ``sweep.cu``.
         tile_bits: t.
         num_stages: S.
         first: The first stage that does anything to a state.
         slots: How many angles have a cotangent.
+        turns: The place among the rotations of each angle of each step, three a step; one past the
+            last for none.
         of_shared: The slot of each angle of the shared table, ``slots`` for none.
         of_sample: The slot of each angle of the samples' table, ``slots`` for none.
     """
@@ -58,6 +60,7 @@ class Plan(NamedTuple):
     num_stages: int
     first: int
     slots: int
+    turns: Array
     of_shared: Array
     of_sample: Array
 
@@ -77,36 +80,50 @@ def plan(program: Program, tables: Tables, most_bits: int) -> Plan:
     return _Writer(program, tables, staging, lane_bits, bits).plan()
 
 
-class _Writer:
-    """Words are written from the end of what they refer to: first what, then where it is."""
+# Words of a step's record, and where in it they are; see ``sweep.cu``, which has the same numbers.
+_RECORD = 32
+_MOST_COSETS = 12
+# Where the passes of a transform, the start's functionals and the stages' heads begin.
+_ROWS, _HEADS, _HEAD = 160, 192, 64
+_COLUMNS, _FREE = 4, 20
 
+# What a block keeps in shared memory beside its tile: words, and numbers.
+OTHER_WORDS = _HEADS + _HEAD + 2 * _RECORD
+OTHER_NUMBERS = 4 * GROUP + 64 + 2 * GROUP * 16
+
+# A pattern of more phases than these is summed by a warp.
+_HEAVY = 4
+
+
+class _Writer:
     def __init__(
         self, program: Program, tables: Tables, staging: Staging, lane_bits: int, bits: int
     ) -> None:
         self._program, self._staging = program, staging
         self._lane_bits, self._bits = lane_bits, bits
-        self._words: list[int] = [0] * 4
         self._phases = _place_phases(program, tables)
         self._slots = 0
         length = tables.map_high.shape[0] * sum(tables.group_sizes)
         self._of_shared = np.full(length + tables.shared_masks.size, -1)
         self._of_sample = np.full(tables.sample_masks.size + program.num_qubits, -1)
         self._num_rotations, self._num_own = length, tables.sample_masks.size
+        self._words: list[int] = []
+        self._turns: list[int] = []
 
     def plan(self) -> Plan:
         """The plan."""
         units = [1 << i for i in range(self._bits)]
         passes = [units[i : i + GROUP] for i in range(0, self._bits, GROUP)]
-        transform = self._write_all([self._group(vectors) for vectors in passes])
-        stages = [self._stage(stage.turns, stage.completed()) for stage in self._staging.stages]
-        acts = [any(t.kind != START for t in stage.turns) for stage in self._staging.stages]
+        stages = self._staging.stages
+        self._words = [0] * (_HEADS + _HEAD * len(stages))
+        for i, vectors in enumerate(passes):
+            self._put(_RECORD * i, [0, len(vectors), *[0] * GROUP, *self._group(vectors)])
+        self._put(_ROWS, self._staging.first.rows)
+        for i, stage in enumerate(stages):
+            head = self._stage(stage.turns, stage.completed(), len(passes))
+            self._put(_HEADS + _HEAD * i, head)
+        acts = [any(t.kind != START for t in stage.turns) for stage in stages]
         first = next((i for i, does in enumerate(acts) if does), len(acts) - 1)
-        self._words[:4] = [
-            self._write_all(stages),
-            transform,
-            len(passes),
-            self._write(self._staging.first.rows),
-        ]
         nothing = self._slots
         return Plan(
             np.array(self._words, np.int64).astype(np.uint32).view(np.int32),
@@ -114,32 +131,38 @@ class _Writer:
             len(stages),
             first,
             self._slots,
+            np.array(self._turns, np.int32),
             np.where(self._of_shared < 0, nothing, self._of_shared).astype(np.int32),
             np.where(self._of_sample < 0, nothing, self._of_sample).astype(np.int32),
         )
 
-    def _write(self, words: Sequence[int]) -> int:
+    def _put(self, at: int, words: Sequence[int]) -> None:
+        self._words[at : at + len(words)] = [word & 0xFFFFFFFF for word in words]
+
+    def _append(self, words: Sequence[int]) -> int:
         """Where the words are."""
         at = len(self._words)
         self._words += [word & 0xFFFFFFFF for word in words]
         return at
 
-    def _write_all(self, parts: Sequence[Sequence[int]]) -> int:
-        """Where a list of the places of parts is."""
-        return self._write([self._write(part) for part in parts])
-
-    def _stage(self, turns: Sequence[Turn], rows: Rows) -> list[int]:
-        """[steps, where their list is, labels of the tile's bits, bits that number the tiles]."""
-        steps = [self._step(group, rows) for group in _groups(turns)]
-        lane = range(self._lane_bits)
-        columns = [*(1 << bit for bit in lane), *rows.basis]
+    def _stage(self, turns: Sequence[Turn], rows: Rows, passes: int) -> list[int]:
+        """The head of a stage: its steps, labels of the tile's bits, bits that number the tiles."""
+        first = len(self._turns) // GROUP
+        records = [self._step(group, rows) for group in _groups(turns)]
+        at = self._append([word for r in records for word in (*r, *[0] * (_RECORD - len(r)))])
+        columns = [*(1 << bit for bit in range(self._lane_bits)), *rows.basis]
         row_bits = self._program.num_qubits - self._lane_bits
         free = [p + self._lane_bits for p in range(row_bits) if p not in rows.pivots]
-        return [len(steps), self._write_all(steps), *columns, *free]
+        missing = [0] * (_FREE - _COLUMNS - len(columns))
+        return [len(records), at, first, passes, *columns, *missing, *free]
 
     def _step(self, turns: Sequence[Turn], rows: Rows) -> list[int]:
+        angles = [turn.angle if turn.kind == ROTATION else self._num_rotations for turn in turns]
         if turns[0].kind == PHASES:
+            self._turns += [self._num_rotations] * GROUP
             return self._phase_step(turns[0], rows)
+        missing = [0] * (GROUP - len(turns))
+        self._turns += [*angles, *[self._num_rotations] * len(missing)]
         vectors, patterns = [], []
         mask = (1 << self._lane_bits) - 1
         for turn in turns:
@@ -147,20 +170,22 @@ class _Writer:
             vectors.append(made << self._lane_bits | lane)
             row_pattern = rows.pattern(turn.functional) << self._lane_bits
             patterns.append(row_pattern | turn.functional & mask)
-        slots = [self._slot_of(turn) for turn in turns]
-        missing = [0] * (GROUP - len(turns))
         return [
             turns[0].kind,
+            len(turns),
+            *(self._slot_of(turn) for turn in turns),
+            *missing,
+            *self._group(vectors),
             *patterns,
             *missing,
             *(turn.functional for turn in turns),
-            *missing,
-            *(turn.angle for turn in turns),
-            *missing,
-            *slots,
-            *missing,
-            *self._group(vectors),
         ]
+
+    def _group(self, vectors: Sequence[int]) -> list[int]:
+        """Three vectors, and up to twelve that lead from one of their cosets to each."""
+        cosets = _complement(vectors, self._bits)
+        missing = [0] * (_MOST_COSETS - len(cosets))
+        return [*vectors, *[0] * (GROUP - len(vectors)), *cosets, *missing]
 
     def _slot_of(self, turn: Turn) -> int:
         if not turn.trains:
@@ -175,7 +200,7 @@ class _Writer:
         return self._slots - 1
 
     def _phase_step(self, turn: Turn, rows: Rows) -> list[int]:
-        """[kind, patterns, where they are, phases, where they are, whether any trains]."""
+        """The record of a layer's phases: those of many phases are the first of the patterns."""
         frame = self._staging.frames[turn.angle]
         by_pattern: dict[int, list[list[int]]] = {}
         lane_mask = (1 << self._lane_bits) - 1
@@ -189,27 +214,24 @@ class _Writer:
                 slot = self._new_slot(self._of_shared, self._num_rotations + place)
             source = -1 - place if is_own else place
             by_pattern.setdefault(pattern, []).append([source, moved, slot, pattern])
-        entries = [entry for group in by_pattern.values() for entry in group]
-        begin = np.cumsum([0, *map(len, by_pattern.values())]).tolist()
+        groups = sorted(by_pattern.values(), key=len, reverse=True)
+        entries = [entry for group in groups for entry in group]
+        begin = np.cumsum([0, *map(len, groups)]).tolist()
         patterns = [
             word
-            for pattern, start, end in zip(by_pattern, begin, begin[1:], strict=False)
-            for word in (pattern, start, end)
+            for group, start, end in zip(groups, begin, begin[1:], strict=False)
+            for word in (group[0][3], start, end)
         ]
         trains = any(entry[2] >= 0 for entry in entries)
         return [
             PHASES,
-            len(by_pattern),
-            self._write(patterns),
+            len(groups),
+            self._append(patterns),
+            sum(len(group) > _HEAVY for group in groups),
             len(entries),
-            self._write([word for entry in entries for word in entry]),
+            self._append([word for entry in entries for word in entry]),
             int(trains),
         ]
-
-    def _group(self, vectors: Sequence[int]) -> list[int]:
-        """[k, three vectors, t - k vectors that lead from one of their cosets to each]."""
-        missing = [0] * (GROUP - len(vectors))
-        return [len(vectors), *vectors, *missing, *_complement(vectors, self._bits)]
 
 
 def _groups(turns: Sequence[Turn]) -> Iterator[list[Turn]]:
