@@ -49,6 +49,9 @@ _GIVEN = _States(5, 14, 8)
 # at most at once. In stages it has them once, as they are kept. Outputs are read by way of copies.
 _NATIVE_FORWARD, _NATIVE_BESIDES, _NATIVE_AT_WORK, _NATIVE_TOGETHER = 2.5, 1.5, 3.5, 8
 
+# A kernel's states stand in XLA's buffers; measuring them takes copies.
+_KERNEL_FORWARD, _KERNEL_BESIDES = 2.5, 1.5
+
 
 @dataclass(frozen=True)
 class Footprint:
@@ -185,6 +188,32 @@ class NativeFootprint(Footprint):
             return max(size, 1)
         whole = -(-size // LANES) * LANES
         return whole if whole <= most else size // LANES * LANES
+
+
+@dataclass(frozen=True)
+class KernelFootprint(Footprint):
+    """What the CUDA kernels keep in memory; their angles are few beside the states.
+
+    Attributes:
+        is_whole: Whether a block holds a whole state, so that nothing is kept between stages.
+    """
+
+    is_whole: bool = True
+
+    @property
+    def sample_bytes(self) -> int:
+        """The peak for each sample."""
+        count = self.num_cotangents
+        states = _KERNEL_FORWARD
+        if count:
+            # Between stages: a ket, or two in turn where several cotangents share one.
+            kept = 0 if self.is_whole else count + min(count, 2)
+            states = _KERNEL_BESIDES + count + kept
+        return int(states * self.state_bytes) + self._angle_bytes
+
+    def peak_bytes(self, batch: int) -> int:
+        """The peak for a batch computed at once."""
+        return self.fixed_bytes + batch * self.sample_bytes
 
 
 @dataclass(frozen=True)

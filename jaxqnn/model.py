@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Parameter, QuantumCircuit
 
-from jaxqnn.batches import Footprint, NativeFootprint
+from jaxqnn.batches import Footprint, KernelFootprint, NativeFootprint
 from jaxqnn.circuit.expressions import atom_function
 from jaxqnn.circuit.parameters import check_parameters
 from jaxqnn.engine.measurement import Measurement
@@ -26,6 +26,7 @@ from jaxqnn.program.program import Program
 from jaxqnn.program.tables import Tables, column_order
 from jaxqnn.sweep.arrays import ProgramArrays
 from jaxqnn.sweep.cpu.tiling import is_tiled
+from jaxqnn.sweep.gpu.calls import WHOLE_BITS
 
 # Measurements are checked when the model is made, unless their tables are large.
 _TABULATED_AT_ONCE = 20
@@ -95,6 +96,18 @@ class Model:
             num_layers=len(self.program.layers),
             # More outputs than parameters are derived by forward mode, which knows no stages.
             is_tiled=is_tiled(self.program) and self.num_outputs <= sum(self.arrays.column_counts),
+        )
+
+    def kernel_footprint(self, num_cotangents: int, itemsize: int) -> KernelFootprint:
+        """The same as ``footprint`` for the CUDA kernels."""
+        n = self.program.num_qubits
+        return KernelFootprint(
+            num_qubits=n,
+            num_cotangents=num_cotangents,
+            itemsize=itemsize,
+            fixed_bytes=self.specification.measurement_bytes(self.output_shape, n),
+            num_angles=self._num_sample_angles,
+            is_whole=n <= WHOLE_BITS[itemsize],
         )
 
     def footprint(self, num_cotangents: int, itemsize: int, devices: int = 1) -> Footprint:

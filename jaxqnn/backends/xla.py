@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from jaxqnn.backends.atoms import Atoms
 from jaxqnn.backends.backend import Floats, Precision, Pull
-from jaxqnn.batches import Footprint, platform
+from jaxqnn.batches import Footprint
 from jaxqnn.engine import kernels
 from jaxqnn.model import Model
 from jaxqnn.processes import refuse_after_fork
@@ -21,8 +21,6 @@ from jaxqnn.program.tables import column_order
 from jaxqnn.promotion import usual_promotion
 from jaxqnn.sharding import kernels as mesh_kernels
 from jaxqnn.sharding.build import check_mesh, mesh_data
-from jaxqnn.sweep import entries
-from jaxqnn.sweep.gpu.calls import can_sweep
 
 _Columns = tuple[jax.Array | Floats, jax.Array | Floats]
 
@@ -151,14 +149,6 @@ class XlaBackend:
             # 0.10 with a buffer of single precision, and would come back as that.
             host = jax.tree.map(np.copy, (self._model.tables, self._model.measurement))
             tables, measurement = jax.device_put(host, self._device)
-            if self._has_kernels:
-                arrays = self._model.arrays
-                return _Compiled(
-                    partial(entries.value, arrays, measurement),
-                    partial(entries.jacobian, arrays, measurement),
-                    partial(entries.vjp, arrays, measurement),
-                    partial(kernels.tangents, tables, measurement),
-                )
             return _Compiled(
                 partial(kernels.value, tables, measurement),
                 partial(kernels.jacobian, tables, measurement),
@@ -172,12 +162,6 @@ class XlaBackend:
             partial(mesh_kernels.vjp, data, mesh=self._mesh),
             partial(mesh_kernels.tangents, data, mesh=self._mesh),
         )
-
-    @property
-    def _has_kernels(self) -> bool:
-        """Whether the sweeps are CUDA kernels."""
-        is_gpu = self._mesh is None and platform(self._device) == "gpu"
-        return is_gpu and can_sweep(self._model.program)
 
     @cached_property
     def _weights_in_samples(self) -> bool:

@@ -190,11 +190,9 @@ def tabulate(program: Program) -> Tables:
         ),
         block_index=block_index,
         blocks=blocks,
-        shared=_term_table(
-            [*chain(*rotations), *shared_angles], shared_at, padded_weights(program)
-        ),
+        shared=term_table([*chain(*rotations), *shared_angles], shared_at, padded_weights(program)),
         sample=_monomial_table([*sample_angles, *program.start], sample_at, num_sample_columns, n),
-        amplitudes=_term_table(program.amplitudes, sample_at, num_sample_columns)
+        amplitudes=term_table(program.amplitudes, sample_at, num_sample_columns)
         if program.amplitudes
         else None,
     )
@@ -304,7 +302,8 @@ def _blocks(program: Program, length: int) -> tuple[Array, Array]:
     return padded, index
 
 
-def _term_table(angles: Sequence[Angle], position: dict[int, int], num_columns: int) -> TermTable:
+def term_table(angles: Sequence[Angle], position: dict[int, int], num_columns: int) -> TermTable:
+    """Angles as rows of terms; ``position`` says where in ``p`` a column is."""
     terms = _padded(max((len(angle.terms) for angle in angles), default=1), 4)
     coefficient = np.zeros((len(angles), terms))
     first = np.zeros((len(angles), terms), np.int32)

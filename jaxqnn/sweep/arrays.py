@@ -63,5 +63,5 @@ class ProgramArrays:
     def plan(self, most_bits: int) -> Plan:
         """For the CUDA kernels, in tiles of so many bits at most."""
         if most_bits not in self._plans:
-            self._plans[most_bits] = plan(self.program, self.tables, most_bits)
+            self._plans[most_bits] = plan(self.program, most_bits)
         return self._plans[most_bits]

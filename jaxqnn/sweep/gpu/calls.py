@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxqnn.engine.angles import Angles, evaluate, pull_back
 from jaxqnn.program.program import Program
-from jaxqnn.program.tables import Tables
+from jaxqnn.program.tables import TermTable
 from jaxqnn.sweep.arrays import ProgramArrays
 from jaxqnn.sweep.foreign import is_on_one_device
 from jaxqnn.sweep.gpu import kernels
 from jaxqnn.sweep.gpu.job import KERNEL, KERNELS, TURNS
 from jaxqnn.sweep.gpu.plan import GROUP, OTHER_NUMBERS, OTHER_WORDS, Plan
 
+Job: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+
 # Amplitudes of a tile at most, as bits, by bytes of a number: state, bra and phases fit into the
 # shared memory of a block.  A state of so many qubits is one tile.
-_WHOLE_BITS = {4: 12, 8: 12}
-_TILE_BITS = {4: 12, 8: 11}
+WHOLE_BITS = {4: 13, 8: 12}
+TILE_BITS = {4: 12, 8: 12}
 
 _MOST_THREADS = 512
 
@@ -46,13 +48,10 @@ def can_sweep(program: Program) -> bool:
 def evolve(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
     """See ``primitive``."""
     (members, batch, _), n = x.shape, program.num_qubits
-    tables, how = _planned(program, x.dtype)
+    how = _planned(program, x.dtype)
     shape = jax.ShapeDtypeStruct((members, batch, 2, 1 << n), x.dtype)
-    job = _job(0, how, n, x.dtype, members * batch, batch, 1, tables)
-    kernels.load(int(job[KERNEL]))
-    (state,) = jax.ffi.ffi_call(kernels.SWEEP, [shape])(
-        how.words, *_angles(program, tables, how, x, w), job=job
-    )
+    job = _job("forward", how, n, x.dtype, members * batch, batch, 1)
+    (state,) = _call(how, job, [shape], *_angles(how, x, w))
     return state
 
 
@@ -67,101 +66,99 @@ def pull(
 ) -> list[jax.Array]:
     """See ``primitive``."""
     (members, batch, inputs), count, n = x.shape, bra.shape[1], program.num_qubits
-    tables, how = _planned(program, x.dtype)
+    how = _planned(program, x.dtype)
     items = members * count * batch
-    job = _job(1, how, n, x.dtype, items, batch, count, tables)
-    chunks = int(job[-1])
-    turns = int(job[TURNS])
-    between = how.num_stages > 1
-    room = (turns * members * batch + items) * (2 << n) if between else 1
+    job = _job("back", how, n, x.dtype, items, batch, count)
+    kets = int(job[TURNS]) * members * batch
+    room = (kets + items) * (2 << n) if how.num_stages > 1 else 1
     results = [
-        jax.ShapeDtypeStruct((members, count, batch, chunks, how.slots), x.dtype),
+        jax.ShapeDtypeStruct((members, count, batch, int(job[-1]), how.slots), x.dtype),
         jax.ShapeDtypeStruct((room,), x.dtype),
     ]
+    found, _ = _call(how, job, results, *_angles(how, x, w), psi, bra)
+    slots = jnp.sum(found, axis=3)
+    shared, own = _columns(how, x, w)
+    by_own = _over_uses(how.of_own, own[:, None], slots)
+    of_classes = slots.reshape(members, count, classes, batch // classes, how.slots)
+    of_w = _over_uses(how.of_shared, shared[:, None, None], jnp.sum(of_classes, axis=3))
+    through_own = by_own[..., inputs:]
+    if through_own.shape[-1]:
+        apart = through_own.reshape(members, count, classes, batch // classes, -1)
+        of_w = of_w + jnp.sum(apart, axis=3)
+    return [by_own[..., :inputs], of_w]
+
+
+def _call(how: Plan, job: Job, results: Sequence[Any], *operands: jax.Array) -> list[jax.Array]:
     kernels.load(int(job[KERNEL]))
-    slots, _ = jax.ffi.ffi_call(kernels.SWEEP, results)(
-        how.words, *_angles(program, tables, how, x, w), psi, bra, job=job
-    )
-    slots = jnp.sum(slots, axis=3)
-    # One more slot, for angles without a cotangent: padding, and constants.
-    slots = jnp.pad(slots, [*[(0, 0)] * 3, (0, 1)])
-    padded_inputs, padded_weights = program.padded_sizes
-
-    def back(x: jax.Array, w: jax.Array, slots: jax.Array) -> tuple[jax.Array, jax.Array]:
-        of_sample = jnp.moveaxis(slots[..., how.of_sample], 2, 0)
-        of_shared = jnp.moveaxis(slots[..., how.of_shared], 2, 0)
-        if classes == 1:
-            of_shared = jnp.sum(of_shared, axis=2, keepdims=True)
-        padded_x = jnp.pad(x, ((0, 0), (0, padded_inputs - inputs)))
-        padded_w = jnp.pad(w, (0, padded_weights - w.shape[0]))
-        of_x, of_w = pull_back(tables, padded_x.T, padded_w, of_sample, of_shared)
-        return jnp.moveaxis(of_x, 1, 0)[..., :inputs], jnp.moveaxis(of_w, 1, 0)[..., : w.shape[0]]
-
-    of_x, of_w = jax.vmap(back)(x, w, slots)
-    if classes > 1:
-        shape = (members, count, classes, batch // classes, of_w.shape[-1])
-        of_w = jnp.sum(of_w.reshape(shape), axis=3)
-    return [of_x, of_w]
+    return list(jax.ffi.ffi_call(kernels.SWEEP, results)(how.words, *operands, job=job))
 
 
-def _planned(program: ProgramArrays, dtype: Any) -> tuple[Tables, Plan]:
+def _planned(program: ProgramArrays, dtype: Any) -> Plan:
     itemsize = np.dtype(dtype).itemsize
-    most = _TILE_BITS[itemsize]
-    if program.num_qubits <= _WHOLE_BITS[itemsize]:
-        most = program.num_qubits
-    return program.tables_here(), program.plan(most)
+    is_whole = program.num_qubits <= WHOLE_BITS[itemsize]
+    return program.plan(program.num_qubits if is_whole else TILE_BITS[itemsize])
 
 
-def _angles(
-    program: ProgramArrays, tables: Tables, how: Plan, x: jax.Array, w: jax.Array
-) -> tuple[jax.Array, ...]:
+def _columns(how: Plan, x: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """[1, weights] (E, 1 + W), and the samples' (E, B, 1 + P), where they count weights too."""
+    (members, batch, inputs), weights = x.shape, w.shape[1]
+    one = jnp.ones((members, 1), x.dtype)
+    parts = [jnp.broadcast_to(one[:, None], (members, batch, 1)), x]
+    if how.of_own.use_other.shape[0] > inputs:
+        parts.append(jnp.broadcast_to(w[:, None], (members, batch, weights)))
+    return jnp.concatenate([one, w], axis=1), jnp.concatenate(parts, axis=2)
+
+
+def _angles(how: Plan, x: jax.Array, w: jax.Array) -> tuple[jax.Array, ...]:
     """What ``Job`` calls turns, shared, own and start."""
-    inputs, weights = program.padded_sizes
+    shared, own = _columns(how, x, w)
+    return (
+        _cos_sin(_evaluate(how.turns, shared)),
+        _evaluate(how.shared, shared),
+        _evaluate(how.own, own),
+        _cos_sin(_evaluate(how.start, own)),
+    )
 
-    def one(x: jax.Array, w: jax.Array) -> tuple[jax.Array, ...]:
-        padded_x = jnp.pad(x, ((0, 0), (0, inputs - x.shape[1])))
-        padded_w = jnp.pad(w, (0, weights - w.shape[0]))
-        angles: Angles = evaluate(tables, padded_x.T, padded_w)
-        own = jnp.moveaxis(angles.sample, 1, 0)
-        return (
-            _cos_sin(jnp.pad(angles.rotations.reshape(-1), (0, 1))[how.turns]),
-            angles.shared.reshape(-1),
-            own.reshape(own.shape[0], -1),
-            _cos_sin(angles.start.T),
-        )
 
-    return jax.vmap(one)(x, w)
+def _evaluate(table: TermTable, columns: jax.Array) -> jax.Array:
+    """The angles (..., A) of columns (..., 1 + P), within their period of 4 pi."""
+    factors = columns[..., table.first] * columns[..., table.second]
+    angles = jnp.sum(jnp.asarray(table.coefficient, columns.dtype) * factors, axis=-1)
+    # Small arguments keep their sums exact.
+    return lax.rem(angles, jnp.asarray(4 * math.pi, columns.dtype))
+
+
+def _over_uses(table: TermTable, columns: jax.Array, cotangent: jax.Array) -> jax.Array:
+    """The cotangents (..., P) of columns (..., 1 + P), from those of the slots (..., S)."""
+    if not table.use_source.size or not cotangent.shape[-1]:
+        return jnp.zeros((*cotangent.shape[:-1], table.use_source.shape[0]), cotangent.dtype)
+    factor = jnp.asarray(table.use_coefficient, columns.dtype) * columns[..., table.use_other]
+    return jnp.sum(factor * cotangent[..., table.use_source], axis=-1)
 
 
 def _cos_sin(angle: jax.Array) -> jax.Array:
     """Of half the angles: (..., A) -> (..., 2, A)."""
-    # Half angles have period 4 pi; the remainder is exact.
-    half = 0.5 * lax.rem(angle, jnp.asarray(4 * math.pi, angle.dtype))
-    return jnp.stack([jnp.cos(half), jnp.sin(half)], axis=-2)
+    return jnp.stack([jnp.cos(0.5 * angle), jnp.sin(0.5 * angle)], axis=-2)
 
 
-def _job(
-    back: int, how: Plan, n: int, dtype: Any, items: int, batch: int, count: int, tables: Tables
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The attribute of a call, see ``launch``."""
+def _job(name: str, how: Plan, n: int, dtype: Any, items: int, batch: int, count: int) -> Job:
+    """The attribute of a call, see ``job``."""
     itemsize = np.dtype(dtype).itemsize
+    is_back = name == "back"
     chunks = min(1 << n - how.tile_bits, _CHUNKS)
     threads = min(_MOST_THREADS, max(32, 1 << max(how.tile_bits - GROUP, 0)))
-    arrays = 5 if back else 3
-    shared_bytes = itemsize * ((arrays << how.tile_bits) + OTHER_NUMBERS) + 4 * OTHER_WORDS
-    first = 0 if back else how.first
-    turns = 1 if count == 1 else 2
-    state_bytes = itemsize * (2 << n)
+    numbers = ((5 if is_back else 3) << how.tile_bits) + OTHER_NUMBERS
+    first = 0 if is_back else how.first
     head = [
-        KERNELS.index(f"{'back' if back else 'forward'}_{'single' if itemsize == 4 else 'double'}"),
+        KERNELS.index(f"{name}_{'single' if itemsize == 4 else 'double'}"),
         first,
         how.num_stages - first,
         items * chunks,
         threads,
-        shared_bytes,
-        items // count * state_bytes,
-        turns,
+        itemsize * numbers + 4 * OTHER_WORDS,
+        items // count * itemsize * (2 << n),
+        1 if count == 1 else 2,
     ]
-    tail = [n, how.tile_bits, batch, count, how.turns.size, tables.shared_masks.size]
-    tail += [tables.sample_masks.size, how.slots, chunks]
-    return np.array(head + tail, np.int64)
+    phases, own = how.shared.first.shape[0], how.own.first.shape[0]
+    tail = [n, how.tile_bits, batch, count, how.turns.first.shape[0], phases, own, how.slots]
+    return np.array([*head, *tail, chunks], np.int64)

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxqnn.circuit.angles import Angle
 from jaxqnn.program.frames import parity
 from jaxqnn.program.program import Program
-from jaxqnn.program.tables import Tables
+from jaxqnn.program.tables import TermTable, column_order, term_table
 from jaxqnn.sweep.staging import (
     PHASES,
     ROTATION,
@@ -49,10 +50,13 @@ class Plan(NamedTuple):
         num_stages: S.
         first: The first stage that does anything to a state.
         slots: How many angles have a cotangent.
-        turns: The place among the rotations of each angle of each step, three a step; one past the
-            last for none.
-        of_shared: The slot of each angle of the shared table, ``slots`` for none.
-        of_sample: The slot of each angle of the samples' table, ``slots`` for none.
+        turns: The rotations' angles, three a step, over [1, weights].
+        shared: The angles of phases that the batch shares, over the same.
+        own: Those of the samples' own phases, over [1, inputs], or [1, inputs, weights] if any of
+            them or of the start depends on a weight.
+        start: The start's angles, over the same.
+        of_shared: The slots' angles as those of weights; nothing for a sample's own.
+        of_own: The slots' angles as those of the samples' columns; nothing for shared ones.
     """
 
     words: Array
@@ -60,24 +64,26 @@ class Plan(NamedTuple):
     num_stages: int
     first: int
     slots: int
-    turns: Array
-    of_shared: Array
-    of_sample: Array
+    turns: TermTable
+    shared: TermTable
+    own: TermTable
+    start: TermTable
+    of_shared: TermTable
+    of_own: TermTable
 
 
-def plan(program: Program, tables: Tables, most_bits: int) -> Plan:
+def plan(program: Program, most_bits: int) -> Plan:
     """The words of a program.
 
     Args:
         program: Without blocks and given amplitudes.
-        tables: The same as tables; angles are counted as these do.
         most_bits: Of a tile.
     """
     n = program.num_qubits
     bits = min(n, most_bits)
     lane_bits = n if n == bits else _LANE_BITS
     staging = in_stages(program, Shape(lane_bits, n - lane_bits, bits - lane_bits))
-    return _Writer(program, tables, staging, lane_bits, bits).plan()
+    return _Writer(program, staging, lane_bits, bits).plan()
 
 
 # Words of a step's record, and where in it they are; see ``sweep.cu``, which has the same numbers.
@@ -96,19 +102,14 @@ _HEAVY = 4
 
 
 class _Writer:
-    def __init__(
-        self, program: Program, tables: Tables, staging: Staging, lane_bits: int, bits: int
-    ) -> None:
+    def __init__(self, program: Program, staging: Staging, lane_bits: int, bits: int) -> None:
         self._program, self._staging = program, staging
         self._lane_bits, self._bits = lane_bits, bits
-        self._phases = _place_phases(program, tables)
-        self._slots = 0
-        length = tables.map_high.shape[0] * sum(tables.group_sizes)
-        self._of_shared = np.full(length + tables.shared_masks.size, -1)
-        self._of_sample = np.full(tables.sample_masks.size + program.num_qubits, -1)
-        self._num_rotations, self._num_own = length, tables.sample_masks.size
         self._words: list[int] = []
-        self._turns: list[int] = []
+        # Angles in the order of the steps that use them; of slots, whether they are a sample's own.
+        self._turns: list[Angle] = []
+        self._phases: dict[bool, list[Angle]] = {False: [], True: []}
+        self._slots: list[tuple[bool, Angle]] = []
 
     def plan(self) -> Plan:
         """The plan."""
@@ -124,16 +125,25 @@ class _Writer:
             self._put(_HEADS + _HEAD * i, head)
         acts = [any(t.kind != START for t in stage.turns) for stage in stages]
         first = next((i for i, does in enumerate(acts) if does), len(acts) - 1)
-        nothing = self._slots
+        inputs, weights = column_order(self._program)
+        shared_at = {c: 1 + i for i, c in enumerate(weights)}
+        own_at = {c: 1 + i for i, c in enumerate([*inputs, *weights])}
+        own = [*self._phases[True], *self._program.start]
+        columns = len(inputs) + len(weights) * any(a.depends_on(weights) for a in own)
+        of_shared = [Angle() if is_own else angle for is_own, angle in self._slots]
+        of_own = [angle if is_own else Angle() for is_own, angle in self._slots]
         return Plan(
             np.array(self._words, np.int64).astype(np.uint32).view(np.int32),
             self._bits,
             len(stages),
             first,
-            self._slots,
-            np.array(self._turns, np.int32),
-            np.where(self._of_shared < 0, nothing, self._of_shared).astype(np.int32),
-            np.where(self._of_sample < 0, nothing, self._of_sample).astype(np.int32),
+            len(self._slots),
+            term_table(self._turns, shared_at, len(weights)),
+            term_table(self._phases[False], shared_at, len(weights)),
+            term_table(self._phases[True], own_at, columns),
+            term_table(self._program.start, own_at, columns),
+            term_table(of_shared, shared_at, len(weights)),
+            term_table(of_own, own_at, columns),
         )
 
     def _put(self, at: int, words: Sequence[int]) -> None:
@@ -157,12 +167,13 @@ class _Writer:
         return [len(records), at, first, passes, *columns, *missing, *free]
 
     def _step(self, turns: Sequence[Turn], rows: Rows) -> list[int]:
-        angles = [turn.angle if turn.kind == ROTATION else self._num_rotations for turn in turns]
         if turns[0].kind == PHASES:
-            self._turns += [self._num_rotations] * GROUP
+            self._turns += [Angle()] * GROUP
             return self._phase_step(turns[0], rows)
         missing = [0] * (GROUP - len(turns))
-        self._turns += [*angles, *[self._num_rotations] * len(missing)]
+        # A start angle turns nothing, and is where its cotangent is read off.
+        angles = [self._angle(turn) if turn.kind == ROTATION else Angle() for turn in turns]
+        self._turns += [*angles, *[Angle()] * len(missing)]
         vectors, patterns = [], []
         mask = (1 << self._lane_bits) - 1
         for turn in turns:
@@ -187,31 +198,31 @@ class _Writer:
         missing = [0] * (_MOST_COSETS - len(cosets))
         return [*vectors, *[0] * (GROUP - len(vectors)), *cosets, *missing]
 
-    def _slot_of(self, turn: Turn) -> int:
-        if not turn.trains:
-            return -1
+    def _angle(self, turn: Turn) -> Angle:
         if turn.kind == START:
-            return self._new_slot(self._of_sample, self._num_own + turn.angle)
-        return self._new_slot(self._of_shared, turn.angle)
+            return self._program.start[turn.angle]
+        layer, k = divmod(turn.angle, len(self._program.rotated.positions))
+        return self._program.layers[layer].rotations[k]
 
-    def _new_slot(self, table: Array, place: int) -> int:
-        table[place] = self._slots
-        self._slots += 1
-        return self._slots - 1
+    def _slot_of(self, turn: Turn) -> int:
+        return self._new_slot(self._angle(turn), is_own=turn.kind == START) if turn.trains else -1
+
+    def _new_slot(self, angle: Angle, *, is_own: bool) -> int:
+        self._slots.append((is_own, angle))
+        return len(self._slots) - 1
 
     def _phase_step(self, turn: Turn, rows: Rows) -> list[int]:
         """The record of a layer's phases: those of many phases are the first of the patterns."""
         frame = self._staging.frames[turn.angle]
         by_pattern: dict[int, list[list[int]]] = {}
         lane_mask = (1 << self._lane_bits) - 1
-        for mask, is_own, place, trains in self._phases[turn.angle]:
+        for mask, angle in self._program.layers[turn.angle].phases:
             moved = selected(frame.rows, mask)
             pattern = rows.pattern(moved) << self._lane_bits | moved & lane_mask
-            slot = -1
-            if trains and is_own:
-                slot = self._new_slot(self._of_sample, place)
-            elif trains:
-                slot = self._new_slot(self._of_shared, self._num_rotations + place)
+            is_own = self._program.is_per_sample(angle)
+            place = len(self._phases[is_own])
+            self._phases[is_own].append(angle)
+            slot = -1 if angle.is_constant else self._new_slot(angle, is_own=is_own)
             source = -1 - place if is_own else place
             by_pattern.setdefault(pattern, []).append([source, moved, slot, pattern])
         groups = sorted(by_pattern.values(), key=len, reverse=True)
@@ -303,30 +314,3 @@ class _Span:
         while vector and vector.bit_length() in self._reduced:
             vector ^= self._reduced[vector.bit_length()]
         return vector
-
-
-_Phase = tuple[int, bool, int, bool]
-
-
-def _place_phases(program: Program, tables: Tables) -> list[list[_Phase]]:
-    """Each layer's phases.
-
-    Of each its mask, whether the samples have their own, the place of its angle in the tables, and
-    whether a parameter is behind it.
-    """
-    width = {
-        False: tables.shared_masks.shape[1],
-        True: tables.sample_masks.shape[1],
-    }
-    ranges = {False: tables.shared_range, True: tables.sample_range}
-    found: list[list[_Phase]] = []
-    for l, layer in enumerate(program.layers):
-        count = {False: 0, True: 0}
-        phases = []
-        for mask, angle in layer.phases:
-            is_own = program.is_per_sample(angle)
-            place = int(ranges[is_own][l]) * width[is_own] + count[is_own]
-            count[is_own] += 1
-            phases.append((mask, is_own, place, not angle.is_constant))
-        found.append(phases)
-    return found
