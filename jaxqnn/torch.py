@@ -17,6 +17,7 @@ from qiskit_machine_learning.neural_networks import NeuralNetwork
 from jaxqnn.errors import InvalidArgumentError, JaxQNNError
 from jaxqnn.networks.base import JaxNetwork, Pullback
 from jaxqnn.networks.curvature import along
+from jaxqnn.torch_device import DevicePullback, stays_on_device
 
 HAS_TORCH = bool(qml_optionals.HAS_TORCH)
 if TYPE_CHECKING or HAS_TORCH:
@@ -40,7 +41,8 @@ class TorchConnector(QMLTorchConnector):
     * Inputs of any shape ``(..., num_inputs)`` give outputs ``(..., *output_shape)``, and gradients
       that fit.
 
-    Data on the CPU is shared with PyTorch, not copied, where it is float64; from another device it
+    Data on the CPU is shared with PyTorch, not copied, where it is float64. Data on a GPU that JAX
+    computes on stays there (DLPack) for outputs and first derivatives, a batch at once; else it
     passes through the host.  A network that does not run on JAX (one of another class, or with a
     primitive that samples) is connected exactly as QML connects it.
 
@@ -155,6 +157,10 @@ if TYPE_CHECKING or HAS_TORCH:
             ctx.like = (input_data, weights)
             ctx.network, ctx.sparse = network, sparse
             like = input_data if input_data.is_floating_point() and network.num_inputs else weights
+            if stays_on_device(network, input_data, weights):
+                ctx.pullback = DevicePullback(network, input_data, weights)
+                tensor = ctx.pullback.output().to(like.dtype)
+                return tensor.to_sparse() if sparse else tensor
             numbers = (_to_numpy(input_data), _to_numpy(weights))
             if any(ctx.needs_input_grad):
                 output, ctx.pullback = network.vjp(*numbers)
@@ -192,7 +198,7 @@ if TYPE_CHECKING or HAS_TORCH:
         def forward(
             ctx: Any,
             network: Any,
-            pullback: Pullback | None,
+            pullback: Pullback | DevicePullback | None,
             cotangent: Tensor,
             input_data: Tensor,
             weights: Tensor,
@@ -255,9 +261,11 @@ if TYPE_CHECKING or HAS_TORCH:
 
 
 def _pulled_back(
-    pullback: Pullback, cotangent: Tensor, input_data: Tensor, weights: Tensor
+    pullback: Pullback | DevicePullback, cotangent: Tensor, input_data: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The gradients of the input and of the weights, zeros where the network has none."""
+    if isinstance(pullback, DevicePullback):
+        return pullback(cotangent)
     of_input, of_weights = pullback(_to_numpy(cotangent))
     return _like(of_input, input_data), _like(of_weights, weights)
 
