@@ -7,7 +7,9 @@ import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import emulated_gpu as emulated_gpu_module
 import jax
 import psutil
 import pytest
@@ -24,6 +26,20 @@ def strict_promotion(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
         yield
+
+
+@pytest.fixture(scope="session")
+def kernels_as_cpp(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The CUDA kernels' sources, compiled for this CPU."""
+    if emulated_gpu_module.compiler() is None:
+        pytest.skip("needs a C++ compiler")
+    return emulated_gpu_module.compiled(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture
+def emulated_gpu(kernels_as_cpp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a test, a CPU runs what a GPU does."""
+    emulated_gpu_module.install(kernels_as_cpp, monkeypatch)
 
 
 _ENOUGH = 1 << 30

@@ -38,6 +38,8 @@ def lowering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     name: str = request.param
     if name == "XLA":
         monkeypatch.setattr(foreign, "_is_registered", lambda: False)
+    if name == "CUDA":
+        request.getfixturevalue("emulated_gpu")
     return name
 
 
@@ -93,11 +95,17 @@ POINTS = [
 # XLA compiles its form for seconds, so it has every kind of step once.
 BY_XLA = ("mixed", "atoms", "blocks", "given")
 
+# What the kernels do, here emulated: their steps are those of XLA's form otherwise.
+BY_KERNELS = ("mixed", "atoms", "one qubit", "constant", "feature map")
 
-def lowered(names: tuple[str, ...], by_xla: tuple[str, ...]) -> pytest.MarkDecorator:
-    """Cases by the compiled sweeps, and some of them by XLA's form."""
+
+def lowered(
+    names: tuple[str, ...], by_xla: tuple[str, ...], by_kernels: tuple[str, ...] = ()
+) -> pytest.MarkDecorator:
+    """Cases by the compiled sweeps, and some of them by XLA's form or by the CUDA kernels."""
     points = [("compiled", *point) for point in POINTS if point[0] in names]
     points += [("XLA", *point) for point in POINTS if point[0] in by_xla]
+    points += [("CUDA", *point) for point in POINTS if point[0] in by_kernels]
     return pytest.mark.parametrize(("lowering", "name", "batch"), points, indirect=["lowering"])
 
 
@@ -106,7 +114,7 @@ def drawn(case: Case, batch: int) -> tuple[Any, Any]:
     return x + 3 * (len(case.inputs) >= 4), w  # amplitudes away from zero
 
 
-@lowered(tuple(MADE), BY_XLA)
+@lowered(tuple(MADE), BY_XLA, BY_KERNELS)
 def test_first_derivatives_of_expectations(name: str, batch: int, lowering: str) -> None:
     case = MADE[name]()
     x, w = drawn(case, batch)
@@ -173,7 +181,7 @@ def test_second_derivatives_of_expectations(name: str, batch: int, lowering: str
         close(found, found.T)
 
 
-@lowered(("mixed", "wide given"), ("mixed",))
+@lowered(("mixed", "wide given"), ("mixed",), ("mixed",))
 def test_states_and_probabilities(name: str, batch: int, lowering: str) -> None:
     del batch
     case = MADE[name]()
@@ -188,7 +196,7 @@ def test_states_and_probabilities(name: str, batch: int, lowering: str) -> None:
     close(jax.jit(jax.jacrev(lambda w: chances(x, w)))(w), found)
 
 
-@lowered(("mixed", "wide given", "wide blocks"), ("given",))
+@lowered(("mixed", "wide given", "wide blocks"), ("given",), ("mixed",))
 def test_single_precision(name: str, batch: int, lowering: str) -> None:
     del batch
     case = MADE[name]()

@@ -24,18 +24,16 @@ from jaxqnn.engine.evolve import (
     when,
 )
 from jaxqnn.engine.layers import (
+    FEW_LABELS,
     Rotations,
     add_up,
     chunk_cotangent,
     half_signs,
     label_index,
-    phase,
     product_state,
     relabel,
     turn,
 )
-from jaxqnn.engine.phases import layer_phases
-from jaxqnn.engine.target import FEW_LABELS, Target, is_worth_asking, per_target
 from jaxqnn.program.tables import Tables, high_bits
 
 
@@ -65,30 +63,6 @@ def adjoint(
         1) if not per_sample), and that of the start, (B, m, 2, 2^n).
     """
     groups = tuple(group.swapped() for group in group_rotations(tables, angles))
-    sweep = per_target(
-        partial(undo_layers, per_sample=per_sample, inputs_count=inputs_count),
-        tables,
-        angles,
-        groups,
-        begin(angles, state, cotangents, per_sample=per_sample),
-    )
-    at_start = sweep.both[:, 1:]
-    rotations, shared, sample = sweep.found()
-    start, amplitudes = _start_cotangents(angles, at_start)
-    return Angles(rotations, shared, sample, start, amplitudes), at_start
-
-
-def undo_layers(
-    tables: Tables,
-    angles: Angles,
-    groups: tuple[Rotations, ...],
-    sweep: Sweep,
-    target: Target,
-    *,
-    per_sample: bool,
-    inputs_count: bool,
-) -> Sweep:
-    """The reverse sweep from the final state to the start, for one target; see ``adjoint``."""
 
     def layer(i: jax.Array, sweep: Sweep) -> Sweep:
         l = tables.num_layers - 1 - i
@@ -98,14 +72,18 @@ def undo_layers(
             groups,
             l,
             sweep,
-            target,
             per_sample=per_sample,
             inputs_count=inputs_count,
         )
         index = label_index(tables.inverse_high[l], tables.inverse_low[l])
         return sweep._replace(both=relabel(sweep.both, index))
 
-    return lax.fori_loop(0, tables.num_layers, layer, sweep)
+    start = begin(angles, state, cotangents, per_sample=per_sample)
+    sweep = lax.fori_loop(0, tables.num_layers, layer, start)
+    at_start = sweep.both[:, 1:]
+    rotations, shared, sample = sweep.found()
+    start_angles, amplitudes = _start_cotangents(angles, at_start)
+    return Angles(rotations, shared, sample, start_angles, amplitudes), at_start
 
 
 class Sweep(NamedTuple):
@@ -150,7 +128,6 @@ def undo_layer(
     groups: tuple[Rotations, ...],
     l: jax.Array,
     sweep: Sweep,
-    target: Target,
     *,
     per_sample: bool,
     inputs_count: bool,
@@ -163,7 +140,6 @@ def undo_layer(
         groups: The matrices that undo rotations.
         l: The layer.
         sweep: The sweep after the layer.
-        target: What this is compiled for.
         per_sample: See ``adjoint``.
         inputs_count: See ``adjoint``.
     """
@@ -185,30 +161,19 @@ def undo_layer(
         )
 
     both = apply_rotations(tables, groups, l, sweep.both, inverse=True)
-    found = _if(jnp.any(tables.trainable[l] > 0), of_rotations, both, target)
+    found = _if(jnp.any(tables.trainable[l] > 0), of_rotations, both)
     sweep = sweep._replace(both=both, rotations=sweep.rotations.at[l].set(found))
-    kinds = phase_kinds(tables, l)
-    if target is Target.CPU:
-        # Reading the cotangents and undoing the turn in the same loop spares a copy of the state.
-        for runs, of_samples in zip(kinds, (False, True), strict=True):
-            sweep = when(runs, l, partial(phases, of_samples=of_samples), sweep)
-        return sweep
-    whole = partial(_undo_all_phases, tables, angles, target)
-    return (
-        when(kinds[0] | kinds[1], l, whole, sweep)
-        if is_worth_asking(both, target)
-        else whole(l, sweep)
-    )
+    # Reading the cotangents and undoing the turn in the same loop spares a copy of the state.
+    for runs, of_samples in zip(phase_kinds(tables, l), (False, True), strict=True):
+        sweep = when(runs, l, partial(phases, of_samples=of_samples), sweep)
+    return sweep
 
 
 def _if(
-    wanted: jax.Array,
-    function: Callable[[jax.Array], jax.Array],
-    both: jax.Array,
-    target: Target,
+    wanted: jax.Array, function: Callable[[jax.Array], jax.Array], both: jax.Array
 ) -> jax.Array:
-    """A function's value if it is wanted, else zeros; or its value, if it is not worth asking."""
-    if not is_worth_asking(both, target):
+    """A function's value if it is wanted, else zeros; of few labels, its value."""
+    if both.shape[-1] <= FEW_LABELS:
         return function(both)
     shape = jax.eval_shape(function, both)
     return lax.cond(wanted, function, lambda _: jnp.zeros(shape.shape, shape.dtype), both)
@@ -322,16 +287,6 @@ def _undo_phases(
         shared,
     )
     undone = turn(both, layer_phase(tables, angles, l, per_sample=of_samples).conjugate())
-    return Sweep(undone, sweep.rotations, shared, sample)
-
-
-def _undo_all_phases(
-    tables: Tables, angles: Angles, target: Target, l: jax.Array, sweep: Sweep
-) -> Sweep:
-    """The same for all of a layer's phases at once."""
-    phases = layer_phases(tables, angles, l)
-    shared, sample = phases.note(sweep.shared, sweep.sample, _label_cotangents(sweep.both))
-    undone = turn(sweep.both, phase(phases.angle(), target).conjugate())
     return Sweep(undone, sweep.rotations, shared, sample)
 
 

@@ -26,8 +26,6 @@ from jaxqnn.engine.layers import (
     rotations,
     turn,
 )
-from jaxqnn.engine.phases import layer_phases
-from jaxqnn.engine.target import Target, is_worth_asking, per_target
 from jaxqnn.program.tables import Tables, high_bits
 
 Carry = TypeVar("Carry")
@@ -81,47 +79,25 @@ def evolve(tables: Tables, angles: Angles, state: jax.Array) -> jax.Array:
     Returns:
         The final state, in the final frame's labels.
     """
-    return per_target(run_layers, tables, angles, group_rotations(tables, angles), state)
-
-
-def run_layers(
-    tables: Tables,
-    angles: Angles,
-    groups: tuple[Rotations, ...],
-    state: jax.Array,
-    target: Target,
-) -> jax.Array:
-    """``evolve`` for one target."""
+    groups = group_rotations(tables, angles)
 
     def layer(l: jax.Array, state: jax.Array) -> jax.Array:
         state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
-        state = apply_phases(tables, angles, l, state, target)
+        state = apply_phases(tables, angles, l, state)
         return apply_rotations(tables, groups, l, state, inverse=False)
 
     return lax.fori_loop(0, tables.num_layers, layer, state)
 
 
-def apply_phases(
-    tables: Tables, angles: Angles, l: jax.Array, state: jax.Array, target: Target
-) -> jax.Array:
+def apply_phases(tables: Tables, angles: Angles, l: jax.Array, state: jax.Array) -> jax.Array:
     """The phases of layer l."""
 
     def step(l: jax.Array, state: jax.Array, *, per_sample: bool) -> jax.Array:
         return turn(state, layer_phase(tables, angles, l, per_sample=per_sample))
 
-    def whole(l: jax.Array, state: jax.Array) -> jax.Array:
-        return turn(state, phase(layer_phases(tables, angles, l).angle(), target))
-
-    kinds = phase_kinds(tables, l)
-    if target is Target.CPU:
-        for runs, per_sample in zip(kinds, (False, True), strict=True):
-            state = when(runs, l, partial(step, per_sample=per_sample), state)
-        return state
-    return (
-        when(kinds[0] | kinds[1], l, whole, state)
-        if is_worth_asking(state, target)
-        else whole(l, state)
-    )
+    for runs, per_sample in zip(phase_kinds(tables, l), (False, True), strict=True):
+        state = when(runs, l, partial(step, per_sample=per_sample), state)
+    return state
 
 
 def when(
@@ -191,7 +167,7 @@ def layer_phase(tables: Tables, angles: Angles, l: jax.Array, *, per_sample: boo
             lambda c, t: add(c, t, tables.sample_masks, angles.sample),
             jnp.broadcast_to(total, (batch, 1 << num_qubits)),
         )
-    return phase(total, Target.CPU)
+    return phase(total)
 
 
 def phase_kinds(tables: Tables, l: jax.Array) -> tuple[jax.Array, jax.Array]:

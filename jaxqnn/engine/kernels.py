@@ -22,6 +22,7 @@ from jaxqnn.program.tables import Tables
 
 def final_state(tables: Tables, inputs: jax.Array, weights: jax.Array) -> jax.Array:
     """The final state, (B, 2, 2^n), in the final frame's labels."""
+    tables = jax.tree.map(jnp.asarray, tables)  # loops index them
     angles = evaluate(tables, inputs.T, weights)
     return evolve(tables, angles, start_state(angles))
 
@@ -40,6 +41,7 @@ def pull_state(
 
     With ``per_sample`` False the weights' are summed over the batch: (1, m, W).
     """
+    tables = jax.tree.map(jnp.asarray, tables)
     angles = evaluate(tables, inputs.T, weights)
     found, _ = adjoint(
         tables, angles, state, cotangents, per_sample=per_sample, inputs_count=inputs_count

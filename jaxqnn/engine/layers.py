@@ -16,8 +16,10 @@ import jax.numpy as jnp
 from jax import lax
 from jax.export import is_symbolic_dim
 
-from jaxqnn.engine.target import FEW_LABELS, Target
 from jaxqnn.engine.trigonometry import cos_sin
+
+# Up to this many labels, what a layer does not need is done in less time than it is found out.
+FEW_LABELS = 32
 
 
 def label_index(high: jax.Array, low: jax.Array) -> jax.Array:
@@ -190,12 +192,12 @@ class Phase(NamedTuple):
         return Phase(self.cosine, -self.sine)
 
 
-def phase(angle: jax.Array, target: Target) -> Phase:
+def phase(angle: jax.Array) -> Phase:
     """The phase of angles (B, 2^n) or (1, 2^n)."""
     found = cos_sin(angle)
     # Kept apart from the product with the state: fused into it, XLA's CPU backend computes every
     # sine and cosine several times over, one element at a time.
-    return Phase(*(lax.optimization_barrier(found) if target is Target.CPU else found))
+    return Phase(*lax.optimization_barrier(found))
 
 
 def turn(state: jax.Array, by: Phase) -> jax.Array:

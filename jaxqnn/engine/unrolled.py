@@ -22,7 +22,6 @@ from jaxqnn.engine.layers import (
     rotate_trailing,
     turn,
 )
-from jaxqnn.engine.target import Target
 from jaxqnn.program.tables import Tables, high_bits
 
 
@@ -38,7 +37,7 @@ def _evolve(tables: Tables, angles: Angles) -> jax.Array:
         state = relabel(state, label_index(tables.map_high[l], tables.map_low[l]))
         angle = _phase_angle(tables, angles, l)
         if angle is not None:
-            state = turn(state, phase(angle, Target.CPU))
+            state = turn(state, phase(angle))
         block = int(tables.block_index[l])
         if block >= 0:
             state = apply_block(state, jnp.asarray(tables.blocks[block], state.dtype))

@@ -84,8 +84,6 @@ class Tables(NamedTuple):
         shared_range: (L + 1,) int32, the first chunk of each layer.
         sample_masks: (C', K) uint32, phases that differ from sample to sample.
         sample_range: (L + 1,) int32.
-        most_chunks: (c, c') int8, carries in its shape a bound on the chunks of one layer, of the
-            shared phases and of the samples' own.
         block_index: (L,) int32, which block a layer applies, -1 for none.
         blocks: (D, 2, 2^b, 2^b) with b at least the leading group's size, real and imaginary
             parts; D = 0 if there are none.
@@ -106,7 +104,6 @@ class Tables(NamedTuple):
     shared_range: Array
     sample_masks: Array
     sample_range: Array
-    most_chunks: Array
     block_index: Array
     blocks: Array
     shared: TermTable
@@ -180,14 +177,6 @@ def tabulate(program: Program) -> Tables:
         shared_range=shared_range,
         sample_masks=sample_masks,
         sample_range=sample_range,
-        # Room for a phase on each pair of qubits, as in a feature map.
-        most_chunks=np.zeros(
-            (
-                _padded(int(np.max(np.diff(shared_range))), 1),
-                _padded(int(np.max(np.diff(sample_range))), -(-n * (n + 1) // (2 * width))),
-            ),
-            np.int8,
-        ),
         block_index=block_index,
         blocks=blocks,
         shared=term_table([*chain(*rotations), *shared_angles], shared_at, padded_weights(program)),

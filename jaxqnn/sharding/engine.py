@@ -15,8 +15,7 @@ from jax import lax
 from jaxqnn.engine.adjoint import Sweep, begin, undo_layer
 from jaxqnn.engine.angles import Angles, evaluate, pull_back
 from jaxqnn.engine.evolve import apply_phases, apply_rotations, group_rotations, normalised
-from jaxqnn.engine.layers import Rotations, label_index, product_state, relabel
-from jaxqnn.engine.target import Target, per_target
+from jaxqnn.engine.layers import label_index, product_state, relabel
 from jaxqnn.sharding.tables import SplitTables
 
 STATE = "state"
@@ -45,21 +44,11 @@ def final_state(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> j
     """This device's part of the final state, (B, 2, 2^(n-s))."""
     angles, starts = _angles(tables, inputs, weights)
     start = _start(tables, starts, angles.amplitudes)
-    return per_target(_run_layers, tables, angles, group_rotations(tables.local, angles), start)
-
-
-def _run_layers(
-    tables: SplitTables,
-    angles: Angles,
-    groups: tuple[Rotations, ...],
-    start: jax.Array,
-    target: Target,
-) -> jax.Array:
-    """As ``jaxqnn.engine.evolve``, with exchanges where they come."""
+    groups = group_rotations(tables.local, angles)
 
     def layer(l: jax.Array, part: jax.Array) -> jax.Array:
         part = relabel(part, _index(tables, l, inverse=False))
-        part = apply_phases(tables.local, angles, l, part, target)
+        part = apply_phases(tables.local, angles, l, part)
         part = apply_rotations(tables.local, groups, l, part, inverse=False)
         return lax.fori_loop(0, tables.exchange[l], lambda _, p: exchange(p), part)
 
@@ -104,34 +93,11 @@ def _adjoint(
     per_sample: bool,
     inputs_count: bool,
 ) -> tuple[Angles, jax.Array]:
-    """As ``jaxqnn.engine.adjoint``; the second result is the cotangent of all start angles."""
+    """As ``jaxqnn.engine.adjoint``, with exchanges undone where they come.
+
+    The second result is the cotangent of all start angles.
+    """
     groups = tuple(group.swapped() for group in group_rotations(tables.local, angles))
-    sweep = per_target(
-        partial(_undo_layers, per_sample=per_sample, inputs_count=inputs_count),
-        tables,
-        angles,
-        groups,
-        begin(angles, part, cotangents, per_sample=per_sample),
-    )
-    rotations, shared, sample = sweep.found()
-    shared *= device_signs(tables.shared_device, part.dtype)[..., None, None]
-    sample *= device_signs(tables.sample_device, part.dtype)[..., None, None]
-    _, pull = jax.vjp(partial(_start, tables), starts, angles.amplitudes)
-    of_starts, of_amplitudes = jax.vmap(pull, in_axes=1, out_axes=1)(sweep.both[:, 1:])
-    return Angles(rotations, shared, sample, angles.start, of_amplitudes), of_starts
-
-
-def _undo_layers(
-    tables: SplitTables,
-    angles: Angles,
-    groups: tuple[Rotations, ...],
-    sweep: Sweep,
-    target: Target,
-    *,
-    per_sample: bool,
-    inputs_count: bool,
-) -> Sweep:
-    """As ``jaxqnn.engine.adjoint``, with exchanges undone where they come."""
     local = tables.local
 
     def layer(i: jax.Array, sweep: Sweep) -> Sweep:
@@ -143,13 +109,19 @@ def _undo_layers(
             groups,
             l,
             sweep._replace(both=both),
-            target,
             per_sample=per_sample,
             inputs_count=inputs_count,
         )
         return sweep._replace(both=relabel(sweep.both, _index(tables, l, inverse=True)))
 
-    return lax.fori_loop(0, local.num_layers, layer, sweep)
+    start = begin(angles, part, cotangents, per_sample=per_sample)
+    sweep = lax.fori_loop(0, local.num_layers, layer, start)
+    rotations, shared, sample = sweep.found()
+    shared *= device_signs(tables.shared_device, part.dtype)[..., None, None]
+    sample *= device_signs(tables.sample_device, part.dtype)[..., None, None]
+    _, pull = jax.vjp(partial(_start, tables), starts, angles.amplitudes)
+    of_starts, of_amplitudes = jax.vmap(pull, in_axes=1, out_axes=1)(sweep.both[:, 1:])
+    return Angles(rotations, shared, sample, angles.start, of_amplitudes), of_starts
 
 
 def _angles(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> tuple[Angles, jax.Array]:

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -19,7 +20,6 @@ static thread_local Index threadIdx, blockIdx, blockDim;
 static std::unique_ptr<std::barrier<>> whole;
 static std::vector<std::unique_ptr<std::barrier<>>> warps;
 static double shuffled[1024];
-char memory[1 << 20];
 
 static void __syncthreads() { whole->arrive_and_wait(); }
 
@@ -37,19 +37,37 @@ static int __clz(unsigned x) { return __builtin_clz(x); }
 static int __popc(unsigned x) { return __builtin_popcount(x); }
 template <typename T> T __ldg(const T* at) { return *at; }
 
-#include SOURCE
+// What a block shares; each file has its own.
+constexpr unsigned MEMORY = 1 << 20;
+namespace sweep {
+char memory[MEMORY];
+#include SWEEP
+}
+#undef ENTRY
+namespace sums {
+char memory[MEMORY];
+#include SUMS
+}
 
-using Kernel = void (*)(const JOB);
+// A kernel's one argument, whose words are at most these.
+struct Words {
+    long long words[21];
+};
+using Kernel = void (*)(const Words);
+
+static std::mutex one_at_a_time;
 
 extern "C" {
 // As cuLaunchKernel.
 int launch(Kernel kernel, unsigned blocks, unsigned, unsigned, unsigned threads, unsigned, unsigned,
            unsigned shared, void*, void** parameters, void**) {
-    if (shared > sizeof(memory)) return 1;
-    const JOB job = *(const JOB*)parameters[0];
+    if (shared > MEMORY) return 1;
+    const Words job = *(const Words*)parameters[0];
+    std::lock_guard<std::mutex> lock(one_at_a_time);
     for (unsigned block = 0; block < blocks; ++block) {
         // What a kernel reads without having written it shall be seen.
-        std::memset(memory, 0xff, sizeof(memory));
+        std::memset(sweep::memory, 0xff, MEMORY);
+        std::memset(sums::memory, 0xff, MEMORY);
         whole = std::make_unique<std::barrier<>>(threads);
         warps.clear();
         for (unsigned w = 0; w < threads / 32; ++w)
@@ -69,9 +87,9 @@ int launch(Kernel kernel, unsigned blocks, unsigned, unsigned, unsigned threads,
 static void* stream_of_nothing(void*) { return nullptr; }
 
 using Handler = void* (*)(char*);
-Handler handler;
+Handler handlers[2];
 
-void* handle(char* frame) {
+static void* handle(Handler handler, char* frame) {
     char *api, *mine[32], copy[256];
     std::memcpy(&api, frame + 16, 8);
     if (!api) return handler(frame);
@@ -82,4 +100,7 @@ void* handle(char* frame) {
     std::memcpy(copy + 16, &changed, 8);
     return handler(copy);
 }
+
+void* handle_sweep(char* frame) { return handle(handlers[0], frame); }
+void* handle_sums(char* frame) { return handle(handlers[1], frame); }
 }

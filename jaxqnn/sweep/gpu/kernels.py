@@ -20,7 +20,7 @@ from jaxqnn.sweep.gpu.job import FIRST_OF_SUMS, KERNELS
 # What XLA calls: a sweep, or sums of Pauli strings.
 SWEEP, SUMS = "jaxqnn_sweep", "jaxqnn_sums"
 
-_FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent
 
 
 @cache
@@ -79,7 +79,7 @@ def compiled(name: str, version: str, *, for_one: bool = True) -> bytes:
     from cuda.bindings import nvrtc
 
     is_of_sums = KERNELS.index(name) >= FIRST_OF_SUMS
-    file = _FOLDER / ("sums.cu" if is_of_sums else "sweep.cu")
+    file = FOLDER / ("sums.cu" if is_of_sums else "sweep.cu")
     source, title = file.read_bytes(), file.name.encode()
     (program,) = _checked(nvrtc.nvrtcCreateProgram(source, title, 0, [], []))
     options = [
