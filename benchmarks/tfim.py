@@ -181,11 +181,14 @@ def main(
             if file.exists():
                 results[peer, n] = json.loads(file.read_text())
     cells, wrong = [], []
-    for peer, n in running:
+    for (peer, n), (_, process) in running.items():
         found, mine = results.get((peer, n)), results.get(("jaxqnn", n))
         if found is None or mine is None:
             cells.append([PEERS[peer][0], str(n), "-", "-", "-", "-"])
-            wrong.append(f"{PEERS[peer][0]}, {n} qubits: nothing within {timeout:.0f} s.")
+            # A process that was killed has no status of its own.
+            is_late = process.poll() is None or process.returncode < 0
+            why = f"nothing within {timeout:.0f} s" if is_late else "failed, see its output"
+            wrong.append(f"{PEERS[peer][0]}, {n} qubits: {why}.")
             continue
         scale = np.max(np.abs(mine["gradient"]))
         error = np.max(np.abs(np.subtract(found["gradient"], mine["gradient"]))) / scale
