@@ -109,5 +109,8 @@ def _checked(result: Any) -> tuple[Any, ...]:
     """What a function of CUDA returns after its status."""
     status, *found = result
     if int(status) != 0:
-        raise JaxQNNError(f"CUDA: {status.name} ({int(status)})")
+        raise JaxQNNError(
+            f"CUDA answered {status.name} ({int(status)}). Install a newer "
+            'driver, or use the CPU: device="cpu".'
+        )
     return tuple(found)

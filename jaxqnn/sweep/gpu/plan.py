@@ -94,7 +94,7 @@ _ROWS, _HEADS, _HEAD = 160, 192, 64
 _COLUMNS, _FREE = 4, 20
 
 # What a block keeps in shared memory beside its tile: words, and numbers.
-OTHER_WORDS = _HEADS + _HEAD + 2 * _RECORD
+OTHER_WORDS = _HEADS + _HEAD + 4 * _RECORD
 OTHER_NUMBERS = 4 * GROUP + 64 + 2 * GROUP * 16
 
 # A pattern of more phases than these is summed by a warp.

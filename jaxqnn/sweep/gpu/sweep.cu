@@ -347,7 +347,7 @@ template <bool BACK, typename R> __device__ __forceinline__ void sweep(const Job
     int size = 1 << tile.bits;
     tile.passes = (int*)memory, tile.rows = tile.passes + ROWS, tile.head = tile.passes + HEADS;
     tile.records = tile.head + HEAD;
-    tile.kr = (R*)(tile.records + 2 * RECORD), tile.ki = tile.kr + size, tile.work = tile.ki + size;
+    tile.kr = (R*)(tile.records + 4 * RECORD), tile.ki = tile.kr + size, tile.work = tile.ki + size;
     tile.values = tile.work + size, tile.start = tile.values + 4 * GROUP;
     tile.sums = tile.start + 64, tile.br = tile.sums + 2 * GROUP * 16, tile.bi = tile.br + size;
     Angles<R> angles;
@@ -367,7 +367,8 @@ template <bool BACK, typename R> __device__ __forceinline__ void sweep(const Job
     const int* records = plan + tile.head[RECORDS_AT];
     u32 own = selected(tile.head + COLUMNS, tile.thread & (size - 1));
 
-    // A step's record and its cosines and sines are read while the step before is done.
+    // A step's record and its cosines and sines are read while the step before is done.  There are
+    // three, for what the last step found may be noted down while the next one's is written.
     auto fetch = [&](int i, int* word, R* value) {
         int which = BACK ? steps - 1 - i : i;
         if (tile.thread >= RECORD || i >= steps) return;
@@ -378,7 +379,7 @@ template <bool BACK, typename R> __device__ __forceinline__ void sweep(const Job
     };
     auto put = [&](int i, int word, R value) {
         if (tile.thread >= RECORD) return;
-        tile.records[i % 2 * RECORD + tile.thread] = word;
+        tile.records[i % 3 * RECORD + tile.thread] = word;
         if (tile.thread < 2 * GROUP) tile.values[i % 2 * 2 * GROUP + tile.thread] = value;
     };
 
@@ -413,7 +414,7 @@ template <bool BACK, typename R> __device__ __forceinline__ void sweep(const Job
         put(0, word, value);
         __syncthreads();
         for (int i = 0; i < steps; ++i) {
-            const int* record = tile.records + i % 2 * RECORD;
+            const int* record = tile.records + i % 3 * RECORD;
             const R* values = tile.values + i % 2 * 2 * GROUP;
             R* sums = tile.sums + i % 2 * GROUP * 16;
             fetch(i + 1, &word, &value);
