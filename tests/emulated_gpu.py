@@ -38,7 +38,7 @@ class Form:
 
 def install(library: Any, patch: pytest.MonkeyPatch) -> None:
     """From here on, the primitives are the kernels' calls on a CPU."""
-    (ctypes.c_void_p * 2).in_dll(library, "handlers")[:] = launch.handlers()
+    (ctypes.c_void_p * 2).in_dll(library, "handlers")[:] = list(launch.handlers())
     launch.table[0] = _address(library.launch)
     for i, name in enumerate(KERNELS):
         launch.table[2 + i] = _address(getattr(library, name))
