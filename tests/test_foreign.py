@@ -23,6 +23,7 @@ from jaxqnn.sweep.cpu import handler
 from jaxqnn.sweep.cpu import job as words
 from jaxqnn.sweep.cpu.request import Sizes, room_numbers, run, template
 from jaxqnn.sweep.cpu.written import HEAD
+from jaxqnn.sweep.gpu import launch
 
 
 def structures() -> dict[str, dict[str, int]]:
@@ -65,6 +66,12 @@ def test_the_layout_is_the_header_s() -> None:
         own = frame[field] + (found[f"XLA_FFI_{field.title()}"][inner] if inner else 0)
         assert own == offset, name
     assert found["XLA_FFI_Buffer"]["data"] == handler.BUFFER_DATA
+    assert frame["attrs"] + found["XLA_FFI_Attrs"]["attrs"] == launch.ATTRIBUTES
+    api = found["XLA_FFI_Api"]
+    assert (api["XLA_FFI_Stream_Get"], api["XLA_FFI_Error_Create"]) == (
+        launch.STREAM_GET,
+        launch.ERROR_CREATE,
+    )
     # Renamed in JAX 0.12.
     extension = found.get("XLA_FFI_InternalExtension") or found["XLA_FFI_Extension_Base"]
     assert extension["type"] == handler.EXTENSION["type"]
