@@ -26,7 +26,7 @@ from jaxqnn.program.program import Program
 from jaxqnn.program.tables import Tables, column_order
 from jaxqnn.sweep.arrays import ProgramArrays
 from jaxqnn.sweep.cpu.tiling import is_tiled
-from jaxqnn.sweep.gpu.calls import WHOLE_BITS
+from jaxqnn.sweep.gpu.calls import whole_bits
 
 # Measurements are checked when the model is made, unless their tables are large.
 _TABULATED_AT_ONCE = 20
@@ -107,7 +107,7 @@ class Model:
             itemsize=itemsize,
             fixed_bytes=self.specification.measurement_bytes(self.output_shape, n),
             num_angles=self._num_sample_angles,
-            is_whole=n <= WHOLE_BITS[itemsize],
+            is_whole=n <= whole_bits(itemsize),
         )
 
     def footprint(self, num_cotangents: int, itemsize: int, devices: int = 1) -> Footprint:

@@ -50,6 +50,7 @@ def install(library: Any, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(primitive, "foreign", Form)
     patch.setattr(kernels, "load", lambda kernel: None)
     patch.setattr(kernels, "are_here", lambda: True)
+    patch.setattr(kernels, "shared_bytes", lambda: 227 << 10)  # an H100's
     patch.setattr(calls, "_MOST_THREADS", _THREADS)
     patch.setattr(sums, "_THREADS", _THREADS)
 

@@ -92,8 +92,8 @@ def test_states_in_one_tile_and_in_many(
     expected = jax.jit(lambda *given: foreign.pull(program, *given, classes=classes))(
         x, w, psi, bra
     )
-    monkeypatch.setattr(calls, "WHOLE_BITS", {4: bits, 8: bits})
-    monkeypatch.setattr(calls, "TILE_BITS", {4: bits, 8: bits})
+    monkeypatch.setattr(calls, "_WHOLE_BITS", {4: bits, 8: bits})
+    monkeypatch.setattr(calls, "_TILE_BITS", {4: bits, 8: bits})
     # Fewer blocks than tiles: each goes on to further ones.
     monkeypatch.setattr(calls, "_CHUNKS", 3)
     rounding = 1e-12 if dtype is np.float64 else 1e-4
@@ -102,6 +102,23 @@ def test_states_in_one_tile_and_in_many(
     found = jax.jit(lambda *given: calls.pull(program, *given, classes=classes))(x, w, psi, bra)
     for mine, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=rounding * np.abs(theirs).max(initial=1))
+
+
+def test_tiles_fit_into_the_shared_memory_of_a_block(
+    emulated_gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an H100, an A100, a GeForce RTX and a T4, and of one that has hardly any."""
+    for kibibytes, single, double in ((227, 13, 12), (163, 13, 12), (99, 12, 11), (64, 11, 10)):
+        monkeypatch.setattr(kernels, "shared_bytes", lambda kib=kibibytes: kib << 10)
+        assert (calls.whole_bits(4), calls.whole_bits(8)) == (single, double)
+    monkeypatch.setattr(kernels, "shared_bytes", lambda: 10 << 10)
+    program = arrays_of(built(8, real_amplitudes, 1))
+    x, w, _ = operands(program, np.float64, 1, 1, 1)
+    assert calls.whole_bits(8) < 8
+    assert foreign._is_registered()
+    expected = jax.jit(lambda *given: foreign.evolve(program, *given))(x, w)
+    state = jax.jit(lambda x, w: calls.evolve(program, x, w))(x, w)
+    np.testing.assert_allclose(state, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("bits", [1, 3, 7, 12, 13])
@@ -223,6 +240,7 @@ def test_a_refused_launch_is_an_error(emulated_gpu: None, monkeypatch: pytest.Mo
     x, w, _ = operands(program, np.float64, 1, 1, 1)
     # More shared memory than there is.
     monkeypatch.setattr(calls, "OTHER_NUMBERS", 1 << 20)
+    monkeypatch.setattr(kernels, "shared_bytes", lambda: 1 << 30)
     with pytest.raises(jax.errors.JaxRuntimeError, match=r"refused to launch a sweep.*001"):
         jax.block_until_ready(jax.jit(lambda x, w: calls.evolve(program, x, w))(x, w))
 

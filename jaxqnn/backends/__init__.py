@@ -13,6 +13,7 @@ from jaxqnn.measure.eager import knows
 from jaxqnn.measure.observables import TABULATED_QUBITS
 from jaxqnn.measure.specification import Expectation
 from jaxqnn.model import WIDEST_LABEL, Model
+from jaxqnn.sweep.gpu import kernels
 from jaxqnn.sweep.gpu.calls import can_sweep
 
 __all__ = ["Backend", "Precision", "choose"]
@@ -27,7 +28,8 @@ def choose(
         from jaxqnn.backends.compiled import CompiledBackend
 
         return CompiledBackend(model, precision)
-    if mesh is None and platform(device) == "gpu" and can_sweep(model.program):
+    is_gpu = mesh is None and platform(device) == "gpu"
+    if is_gpu and can_sweep(model.program) and kernels.are_here():
         return JittedBackend(model, precision, device)
     return XlaBackend(model, precision, device, mesh)
 

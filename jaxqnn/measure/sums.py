@@ -24,6 +24,7 @@ from jaxqnn.program.tables import high_bits
 from jaxqnn.promotion import usual_promotion
 from jaxqnn.sweep.avals import alike, like
 from jaxqnn.sweep.gpu import sums as on_cuda
+from jaxqnn.sweep.primitive import alone
 
 
 class Arrays(NamedTuple):
@@ -218,7 +219,7 @@ for _primitive in (means_p, image_p):
         )
     )
     _primitive.def_impl(
-        lambda *operands, _primitive=_primitive, **params: jax.jit(
-            lambda *o: _primitive.bind(*o, **params)
+        lambda *operands, _primitive=_primitive, **params: alone(
+            _primitive, tuple(sorted(params.items()))
         )(*operands)
     )

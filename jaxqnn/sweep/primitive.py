@@ -318,7 +318,8 @@ def _lower(
 
 
 @lru_cache(maxsize=4096)
-def _alone(primitive: Primitive, params: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+def alone(primitive: Primitive, params: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+    """A primitive compiled by itself, for who calls it outside of any program."""
     return jax.jit(partial(primitive.bind, **dict(params)))
 
 
@@ -329,7 +330,7 @@ for _primitive in (evolve_p, push_p, pull_p, curve_p, bend_p):
     mlir.register_lowering(_primitive, partial(_lower, _form_on_cpu, **_rules), platform="cpu")
     mlir.register_lowering(_primitive, partial(_lower, _form_on_cuda, **_rules), platform="cuda")
     _primitive.def_impl(
-        lambda *operands, _primitive=_primitive, **params: _alone(
+        lambda *operands, _primitive=_primitive, **params: alone(
             _primitive, tuple(sorted(params.items()))
         )(*operands)
     )

@@ -21,10 +21,13 @@ from jaxqnn.sweep.gpu.plan import GROUP, OTHER_NUMBERS, OTHER_WORDS, Plan
 
 Job: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
-# Amplitudes of a tile at most, as bits, by bytes of a number: state, bra and phases fit into the
-# shared memory of a block.  A state of so many qubits is one tile.
-WHOLE_BITS = {4: 13, 8: 12}
-TILE_BITS = {4: 12, 8: 12}
+# Amplitudes of a large state's tile, as bits, and of a state that is one tile, by bytes of a
+# number; fewer where a block has less shared memory.
+_TILE_BITS = {4: 12, 8: 12}
+_WHOLE_BITS = {4: 13, 8: 12}
+
+# Arrays of a tile's size that a block keeps: parts of the state, of the bra, and phases.
+_ARRAYS_FORWARD, _ARRAYS_BACK = 3, 5
 
 _MOST_THREADS = 512
 
@@ -43,6 +46,23 @@ def can_sweep(program: Program) -> bool:
     """Whether all of a program's steps are such as the kernels do."""
     has_blocks = any(layer.block is not None for layer in program.layers)
     return not has_blocks and not program.amplitudes
+
+
+def whole_bits(itemsize: int) -> int:
+    """Qubits of the largest state that a block holds whole, for numbers of so many bytes."""
+    return _fitting(_WHOLE_BITS[itemsize], itemsize)
+
+
+def _fitting(bits: int, itemsize: int) -> int:
+    """The largest tile of at most so many bits that the GPUs at hand have the memory for."""
+    usable = kernels.shared_bytes()
+    while bits > 1 and _shared_bytes(bits, itemsize, _ARRAYS_BACK) > usable:
+        bits -= 1
+    return bits
+
+
+def _shared_bytes(bits: int, itemsize: int, arrays: int) -> int:
+    return itemsize * ((arrays << bits) + OTHER_NUMBERS) + 4 * OTHER_WORDS
 
 
 def evolve(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
@@ -95,8 +115,10 @@ def _call(how: Plan, job: Job, results: Sequence[Any], *operands: jax.Array) -> 
 
 def _planned(program: ProgramArrays, dtype: Any) -> Plan:
     itemsize = np.dtype(dtype).itemsize
-    is_whole = program.num_qubits <= WHOLE_BITS[itemsize]
-    return program.plan(program.num_qubits if is_whole else TILE_BITS[itemsize])
+    is_whole = program.num_qubits <= whole_bits(itemsize)
+    return program.plan(
+        program.num_qubits if is_whole else _fitting(_TILE_BITS[itemsize], itemsize)
+    )
 
 
 def _columns(how: Plan, x: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -147,7 +169,7 @@ def _job(name: str, how: Plan, n: int, dtype: Any, items: int, batch: int, count
     is_back = name == "back"
     chunks = min(1 << n - how.tile_bits, _CHUNKS)
     threads = min(_MOST_THREADS, max(32, 1 << max(how.tile_bits - GROUP, 0)))
-    numbers = ((5 if is_back else 3) << how.tile_bits) + OTHER_NUMBERS
+    arrays = _ARRAYS_BACK if is_back else _ARRAYS_FORWARD
     first = 0 if is_back else how.first
     head = [
         KERNELS.index(f"{name}_{'single' if itemsize == 4 else 'double'}"),
@@ -155,7 +177,7 @@ def _job(name: str, how: Plan, n: int, dtype: Any, items: int, batch: int, count
         how.num_stages - first,
         items * chunks,
         threads,
-        itemsize * numbers + 4 * OTHER_WORDS,
+        _shared_bytes(how.tile_bits, itemsize, arrays),
         items // count * itemsize * (2 << n),
         1 if count == 1 else 2,
     ]

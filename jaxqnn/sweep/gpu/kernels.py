@@ -49,6 +49,26 @@ def are_here() -> bool:
 
 
 @cache
+def shared_bytes() -> int:
+    """The shared memory that a block may have on each of the GPUs at hand."""
+    return min(_shared_of(_ordinal(device)) for device in jax.local_devices(backend="cuda"))
+
+
+def _ordinal(device: jax.Device) -> Any:
+    """The driver's name of a device."""
+    from cuda.bindings import driver
+
+    return _checked(driver.cuDeviceGet(device.local_hardware_id))[0]
+
+
+def _shared_of(ordinal: Any) -> int:
+    from cuda.bindings import driver
+
+    which = driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+    return int(_checked(driver.cuDeviceGetAttribute(which, ordinal))[0])
+
+
+@cache
 def load(kernel: int) -> None:
     """Compiles a kernel for the GPUs at hand, and puts it where launches find it."""
     from cuda.bindings import driver
@@ -61,15 +81,9 @@ def load(kernel: int) -> None:
     code = compiled(name, min(versions, key=int), for_one=len(versions) == 1)
     (library,) = _checked(driver.cuLibraryLoadData(code, [], [], 0, [], [], 0))
     (function,) = _checked(driver.cuLibraryGetKernel(library, name.encode()))
-    attributes, whole = driver.CUfunction_attribute, driver.CUdevice_attribute
-    for device in devices:
-        (ordinal,) = _checked(driver.cuDeviceGet(device.local_hardware_id))
-        (most,) = _checked(
-            driver.cuDeviceGetAttribute(
-                whole.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, ordinal
-            )
-        )
-        asked = attributes.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    asked = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    for ordinal in map(_ordinal, devices):
+        most = _shared_of(ordinal)
         _checked(driver.cuKernelSetAttribute(asked, most, function, ordinal))
     launch.table[2 + kernel] = int(function)
 

@@ -1,8 +1,8 @@
 """What XLA calls on a GPU: one launch of a kernel for each stage of a program.
 
 The same kind of function as ``jaxqnn.sweep.cpu.handler``: it takes XLA's call frame, runs no
-Python, and may not raise.  Its attribute is ``job``; its arguments
-and results are ``sweep.cu``'s arrays.
+Python, and may not raise.  Its attribute is ``job``; its arguments and results are ``sweep.cu``'s
+arrays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 from jaxqnn.sweep.cpu.handler import FRAME
 from jaxqnn.sweep.cpu.jit import callback, inlined
-from jaxqnn.sweep.cpu.pointers import call, free, malloc, symbol, words
+from jaxqnn.sweep.cpu.pointers import Pointer, call, free, malloc, symbol, words
 from jaxqnn.sweep.gpu.job import (
     BLOCKS,
     FIRST,
@@ -49,7 +49,9 @@ _ARGUMENTS, _RESULTS = FRAME["args.args"], FRAME["rets.rets"]
 # The words of ``Job`` before that tail, and all that are asked for at once: the job, the pointer to
 # it that a launch takes, what XLA is asked for its stream with, and with what it is told an error.
 _JOB = 12
-_ROOM = _JOB + JOB_TAIL + 1 + 4 + 4
+_PARAMETERS = _JOB + JOB_TAIL
+_QUESTION, _ANSWER = _PARAMETERS + 1, _PARAMETERS + 5
+_ROOM = _ANSWER + 4
 
 _VERSION = 1 << 32
 _CAN_BE_RECORDED = 1
@@ -116,21 +118,31 @@ def _is_asked(frame: int) -> bool:
     return True
 
 
+@inlined
+def _attribute(frame: int) -> Pointer:
+    """The words of the call's one attribute."""
+    return words(_word(_word(_word(frame, ATTRIBUTES), 0), ARRAY_DATA))
+
+
+@inlined
+def _ask(frame: int, address: int) -> int:
+    """Asks XLA for its stream, the last word of the question; returns an error, or 0."""
+    words(address)[_PARAMETERS] = address
+    asked = words(address + 8 * _QUESTION)
+    asked[0], asked[1], asked[2], asked[3] = 32, 0, _word(frame, _CONTEXT), 0
+    return call(_word(_word(frame, _API), STREAM_GET), address + 8 * _QUESTION)
+
+
 @callback(types.intp(types.intp))
 def handle(frame: int) -> int:
     """XLA's call for a sweep: a launch for each stage."""
     if _is_asked(frame):
         return 0
     arguments, results = _word(frame, _ARGUMENTS), _word(frame, _RESULTS)
-    head = words(_word(_word(_word(frame, ATTRIBUTES), 0), ARRAY_DATA))
-    api, places = _word(frame, _API), words(_table())
+    head, api, places = _attribute(frame), _word(frame, _API), words(_table())
     address = malloc(8 * _ROOM)
-    job = words(address)
-    job[_JOB + JOB_TAIL] = address
-    question = address + 8 * (_JOB + JOB_TAIL + 1)
-    asked = words(question)
-    asked[0], asked[1], asked[2], asked[3] = 32, 0, _word(frame, _CONTEXT), 0
-    error = call(_word(api, STREAM_GET), question)
+    job, asked = words(address), words(address + 8 * _QUESTION)
+    error = _ask(frame, address)
     for i in range(5):
         job[i] = _data(arguments, i)
     for i in range(JOB_TAIL):
@@ -166,11 +178,11 @@ def handle(frame: int) -> int:
                 head[THREADS],
                 head[SHARED_BYTES],
                 asked[3],
-                address + 8 * (_JOB + JOB_TAIL),
+                address + 8 * _PARAMETERS,
             )
         index += 1
     if code != 0:
-        error = _error(api, places[1], code, question + 32)
+        error = _error(api, places[1], code, address + 8 * _ANSWER)
     free(address)
     return error
 
@@ -181,20 +193,15 @@ def handle_sums(frame: int) -> int:
     if _is_asked(frame):
         return 0
     arguments, results = _word(frame, _ARGUMENTS), _word(frame, _RESULTS)
-    head = words(_word(_word(_word(frame, ATTRIBUTES), 0), ARRAY_DATA))
-    api, places = _word(frame, _API), words(_table())
+    head, api, places = _attribute(frame), _word(frame, _API), words(_table())
     address = malloc(8 * _ROOM)
-    job = words(address)
-    question = address + 8 * (_JOB + JOB_TAIL + 1)
-    asked = words(question)
-    asked[0], asked[1], asked[2], asked[3] = 32, 0, _word(frame, _CONTEXT), 0
-    error = call(_word(api, STREAM_GET), question)
+    job, asked = words(address), words(address + 8 * _QUESTION)
+    error = _ask(frame, address)
     for i in range(7):
         job[i] = _data(arguments, i)
     job[7] = _data(results, 0)
     for i in range(SUMS_TAIL):
         job[8 + i] = head[SUMS_HEAD + i]
-    job[_JOB + JOB_TAIL] = address
     kernel = places[2 + head[0]]
     if error == 0:
         code = 1
@@ -206,10 +213,10 @@ def handle_sums(frame: int) -> int:
                 head[2],
                 SUMS_BYTES,
                 asked[3],
-                address + 8 * (_JOB + JOB_TAIL),
+                address + 8 * _PARAMETERS,
             )
         if code != 0:
-            error = _error(api, places[1], code, question + 32)
+            error = _error(api, places[1], code, address + 8 * _ANSWER)
     free(address)
     return error
 
