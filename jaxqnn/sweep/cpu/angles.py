@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layout import LANES
 from jaxqnn.sweep.cpu.pointers import Pointer, after
 from jaxqnn.sweep.cpu.simd import load, store, zeros
@@ -122,7 +122,7 @@ def pull(terms: Terms, begin: int, end: int, p: Pointer, cotangent: Pointer, of_
                     store(of_p, j, load(of_p, j) + scaled * load(p, i))
 
 
-@inlined
+@compiled
 def set_shared(steps: Steps, columns: Columns, values: Values) -> None:
     """The rotations and the shared phases."""
     count = steps.num_layers * steps.num_rotated
@@ -133,7 +133,7 @@ def set_shared(steps: Steps, columns: Columns, values: Values) -> None:
     _reduce(values.shared, LANES * steps.num_shared)
 
 
-@inlined
+@compiled
 def set_sample(steps: Steps, columns: Columns, values: Values) -> None:
     """The samples' own phases, and what they start from."""
     phases, n = steps.num_sample, steps.num_qubits
@@ -148,7 +148,7 @@ def set_sample(steps: Steps, columns: Columns, values: Values) -> None:
         _normalise(values.amplitudes, LANES * steps.num_given, values.norm)
 
 
-@inlined
+@compiled
 def set_slopes(
     steps: Steps, columns: Columns, values: Values, along: Columns, slopes: Slopes
 ) -> None:
@@ -221,7 +221,7 @@ def _normalise(amplitudes: Pointer, size: int, norm: Pointer) -> None:
         norm[lane] = largest * root
 
 
-@inlined
+@compiled
 def _halve(angles: Pointer, size: int) -> None:
     _reduce(angles, size)
     for p in range(0, size, LANES):
@@ -235,7 +235,7 @@ def _reduce(phases: Pointer, size: int) -> None:
             phases[i] = np.fmod(phases[i], _PERIOD)
 
 
-@inlined
+@compiled
 def slopes_at(steps: Steps, slopes: Slopes, t: int) -> Slopes:
     """Those along direction t."""
     count = LANES * t
@@ -249,7 +249,7 @@ def slopes_at(steps: Steps, slopes: Slopes, t: int) -> Slopes:
     )
 
 
-@inlined
+@compiled
 def cotangents_at(steps: Steps, found: Cotangents, o: int) -> Cotangents:
     """Those from bra o."""
     count = LANES * o

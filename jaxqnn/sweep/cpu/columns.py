@@ -11,7 +11,7 @@ from jaxqnn.sweep.cpu.angles import (
     set_slopes,
     slopes_at,
 )
-from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.job import (
     ALONG_W,
     ALONG_X,
@@ -31,7 +31,7 @@ from jaxqnn.sweep.cpu.room import Room
 from jaxqnn.sweep.cpu.steps import Steps
 
 
-@inlined
+@compiled
 def number(job: Pointer, address: int, i: int) -> float:
     """One number of an array of the job's precision."""
     if job[IS_SINGLE]:
@@ -39,7 +39,7 @@ def number(job: Pointer, address: int, i: int) -> float:
     return numbers(address)[i]
 
 
-@inlined
+@compiled
 def put(job: Pointer, address: int, i: int, value: float) -> None:
     """Writes one number to such an array."""
     if job[IS_SINGLE]:
@@ -124,7 +124,7 @@ def write_columns(job: Pointer, steps: Steps, room: Room, t: int, count: int) ->
             put(job, job[OUT_W], row * weights + c, own)
 
 
-@inlined
+@compiled
 def _sum_lanes(columns: Pointer, size: int) -> None:
     for c in range(0, size, LANES):
         total = 0.0

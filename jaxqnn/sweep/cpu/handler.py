@@ -15,7 +15,7 @@ from typing import Any
 import llvmlite.binding as llvm
 from numba import types
 
-from jaxqnn.sweep.cpu.jit import callback, inlined, python_of
+from jaxqnn.sweep.cpu.jit import callback, compiled, python_of
 from jaxqnn.sweep.cpu.job import (
     ALONG_W,
     ALONG_X,
@@ -69,7 +69,7 @@ _CALL = 5
 _LOW_HALF = (1 << 32) - 1
 
 
-@inlined
+@compiled
 def _let_go(address: int) -> None:
     """The last that lets go of a job's words frees them."""
     if fetch_add(address + 8 * HOLDERS, -1) == 1:
@@ -132,7 +132,7 @@ _NAME = "jaxqnn_helpers"
 _helpers = symbol(_NAME)
 
 
-@inlined
+@compiled
 def _helper_of(job: Pointer) -> int:
     """Which of the helpers does a job."""
     if job[TILED]:
@@ -140,12 +140,12 @@ def _helper_of(job: Pointer) -> int:
     return 0 if job[OPERATION] == EVOLVE or job[OPERATION] == PUSH else 1
 
 
-@inlined
+@compiled
 def _word(address: int, offset: int) -> int:
     return words(address + offset)[0]
 
 
-@inlined
+@compiled
 def _data(buffers: int, index: int) -> int:
     """The address of the numbers of an argument or a result."""
     return _word(_word(buffers, 8 * index), BUFFER_DATA)

@@ -8,7 +8,7 @@ bits of one sample's labels, and a row is the rest.  Most steps do not see the d
 from __future__ import annotations
 
 from jaxqnn.sweep.cpu.angles import Values
-from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layout import LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer, after
 from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
@@ -23,7 +23,7 @@ def clear(numbers: Pointer, size: int) -> None:
         store(numbers, p, zeros())
 
 
-@inlined
+@compiled
 def size_of_state(steps: Steps) -> int:
     """How many numbers the states of eight lanes are."""
     return ROW << steps.row_bits
@@ -96,7 +96,7 @@ def given_cotangent(steps: Steps, values: Values, bra: Pointer, out: Pointer) ->
             out[(size + label) * LANES + lane] += factor * bra[row * ROW + LANES + lane]
 
 
-@inlined
+@compiled
 def _of_lane(steps: Steps, values: Values, lane: int, least: int) -> float:
     """The factor of the bits that are the lane's, from a least one on."""
     product = 1.0
@@ -214,7 +214,7 @@ def _rotate_lanes(
         store(state, p, c * a + s * exchanged(a, 1 << bit))
 
 
-@inlined
+@compiled
 def _is_identity(values: Values, at: int) -> bool:
     for lane in range(at, at + LANES):
         if values.cosine[lane] != 1.0 or values.sine[lane] != 0.0:
@@ -306,7 +306,7 @@ def transform(values: Pointer, size: int) -> None:
             store(values, p + step, a - b)
 
 
-@inlined
+@compiled
 def has_phases(steps: Steps, l: int) -> bool:
     """Whether layer l has any phase."""
     shared = steps.shared_range[l + 1] > steps.shared_range[l]

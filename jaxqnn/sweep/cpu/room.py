@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from jaxqnn.sweep.cpu.angles import Columns, Cotangents, Slopes, Values
-from jaxqnn.sweep.cpu.jit import inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.job import (
     BATCH,
     BY_LABEL,
@@ -67,7 +67,7 @@ class Room(NamedTuple):
     tiled: TileRoom
 
 
-@inlined
+@compiled
 def room_sizes(
     operation: int, together: int, by_label: bool, n: int, shape: tuple[int, ...]
 ) -> tuple[int, ...]:
@@ -115,7 +115,7 @@ def room_sizes(
     )
 
 
-@inlined
+@compiled
 def shared_numbers(operation: int, together: int, n: int, single: bool, head: Any) -> int:
     """How many numbers the threads have in common that sweep in stages, a multiple of eight.
 
@@ -129,7 +129,7 @@ def shared_numbers(operation: int, together: int, n: int, single: bool, head: An
     return states + together * (2 * CHUNKS * head[17] + LANES * angles)
 
 
-@inlined
+@compiled
 def cut(job: Pointer, steps: Steps, thread: int) -> Room:
     """The room of a thread, by its number among those of the job."""
     n, together = steps.num_qubits, min(TOGETHER, job[DIRECTIONS])
@@ -231,6 +231,6 @@ def cut(job: Pointer, steps: Steps, thread: int) -> Room:
     )
 
 
-@inlined
+@compiled
 def _columns(at: Pointer, weights: int) -> Columns:
     return Columns(at, after(at, LANES * (1 + weights)))

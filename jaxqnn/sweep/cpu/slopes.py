@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxqnn.sweep.cpu.angles import Slopes
-from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layers import put_down, size_of_state, transform
 from jaxqnn.sweep.cpu.layout import LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer
@@ -84,7 +84,7 @@ def note_rotations(steps: Steps, l: int, state: Pointer, bra: Pointer, out: Poin
         correlate(steps, steps.rotated[waiting], state, bra, out, (l * count + waiting) * LANES)
 
 
-@inlined
+@compiled
 def note_start(steps: Steps, state: Pointer, bra: Pointer, out: Pointer) -> None:
     """Adds the cotangents of the start's angles, (n 8,)."""
     for bit in range(steps.num_qubits):
@@ -163,7 +163,7 @@ def add_rotations(
             _add_generator(steps, steps.rotated[k], slopes, at * LANES, way, state, tangent)
 
 
-@inlined
+@compiled
 def add_start(steps: Steps, slopes: Pointer, way: float, state: Pointer, tangent: Pointer) -> None:
     """tangent += way times the change of the start by its angles."""
     for bit in range(steps.num_qubits):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxqnn.sweep.cpu.angles import Values
-from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layers import clear, rotate_two, transform, turn
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer, after, odd
@@ -19,7 +19,7 @@ from jaxqnn.sweep.staging import PHASES, ROTATION
 _LANE = LANES - 1
 
 
-@inlined
+@compiled
 def kind_of(tiles: Tiles, j: int) -> int:
     """What step j is."""
     return tiles.steps[j * STEP]
@@ -39,7 +39,7 @@ def _set_turns(
             store(room.tiled.sine, at, load(values.sine, angle) * _signs(steps, tiles, j, row))
 
 
-@inlined
+@compiled
 def _signs(steps: Steps, tiles: Tiles, j: int, row: int) -> float:
     """The signs of a rotation on a tile, by lane."""
     functional = tiles.steps[j * STEP + 6]
@@ -64,7 +64,7 @@ def _put_down(
     transform(labels, LANES * size)
 
 
-@inlined
+@compiled
 def _phase_signs(steps: Steps, mask: int, row: int) -> float:
     """Half the signs of a mask on a tile's first row, by lane."""
     sign = 0.5 - odd((mask >> LANE_BITS) & row)
@@ -79,7 +79,7 @@ def _set_phases(
     cos_sin(work, LANES * size, after(work, LANES * size), after(work, ROW * size))
 
 
-@inlined
+@compiled
 def _rotate_pair(tiles: Tiles, j: int, at: int, way: float, room: Room, tile: Pointer) -> None:
     size = ROW << tiles.bits
     one, other = top(tiles.steps[j * STEP + 3]), top(tiles.steps[(j + 1) * STEP + 3])
@@ -90,7 +90,7 @@ def _rotate_pair(tiles: Tiles, j: int, at: int, way: float, room: Room, tile: Po
         rotate_two(tile, size, other, one, cosine, sine, at + LANES, at, way)
 
 
-@inlined
+@compiled
 def _rotate_single(tiles: Tiles, j: int, at: int, way: float, room: Room, tile: Pointer) -> None:
     turns, p = tiles.steps, j * STEP
     cosine, sine = room.tiled.cosine, room.tiled.sine

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from jaxqnn.sweep.cpu.angles import Cotangents, cotangents_at
 from jaxqnn.sweep.cpu.columns import add_columns, read_columns, write_columns
-from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.job import (
     BATCH,
     BRA,
@@ -65,7 +65,7 @@ _LANE = LANES - 1
 _PATIENCE = 2000
 
 
-@inlined
+@compiled
 def _read(
     job: Pointer, address: int, steps: Steps, row: int, room: Room, size: int, run: int, to: Pointer
 ) -> None:
@@ -76,7 +76,7 @@ def _read(
         gather(numbers(address), half, row, labels, size, run, to)
 
 
-@inlined
+@compiled
 def _write(
     job: Pointer, tile: Pointer, steps: Steps, row: int, room: Room, size: int, run: int, to: int
 ) -> None:
@@ -127,7 +127,7 @@ def _add_up(
         to[angle * LANES] = whole
 
 
-@inlined
+@compiled
 def _first_acting(tiles: Tiles) -> int:
     """The stage that makes the start: the first that does anything to it, or the last."""
     stage = 0
@@ -136,7 +136,7 @@ def _first_acting(tiles: Tiles) -> int:
     return stage
 
 
-@inlined
+@compiled
 def _forward_chunk(
     job: Pointer, steps: Steps, tiles: Tiles, stage: int, begin: int, end: int, room: Room
 ) -> None:
@@ -161,7 +161,7 @@ def _forward_chunk(
         _write(job, room.states, steps, row, room, size, run, address)
 
 
-@inlined
+@compiled
 def _reverse_chunk(
     job: Pointer,
     steps: Steps,
@@ -204,7 +204,7 @@ def _reverse_chunk(
             part[o * tiles.most + slot] = total(load(found, o * length + slot * LANES))
 
 
-@inlined
+@compiled
 def _common(job: Pointer, steps: Steps, tiles: Tiles, together: int) -> tuple[Pointer, Cotangents]:
     """What chunks found, of two stages, and the cotangents; see ``room.shared_numbers``."""
     states = (1 + together) * (2 << steps.num_qubits) // (2 if job[IS_SINGLE] else 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from jaxqnn.sweep.cpu.jit import inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES
 from jaxqnn.sweep.cpu.pointers import Pointer, numbers, words
 from jaxqnn.sweep.cpu.written import HEAD
@@ -84,7 +84,7 @@ class Steps(NamedTuple):
     signs: Pointer
 
 
-@inlined
+@compiled
 def read(address: int, by_label: bool) -> Steps:
     """The parts of a program's words; ``by_label`` is whether lanes are labels."""
     head = words(address)
@@ -135,7 +135,7 @@ def read(address: int, by_label: bool) -> Steps:
     )
 
 
-@inlined
+@compiled
 def _terms(at: int, num_angles: int, num_terms: int) -> Terms:
     first = at + 8 * (num_angles + 1)
     return Terms(

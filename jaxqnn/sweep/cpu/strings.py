@@ -14,7 +14,7 @@ from typing import Any
 
 from numba import types
 
-from jaxqnn.sweep.cpu.jit import callback, compiled, inlined
+from jaxqnn.sweep.cpu.jit import callback, compiled
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES
 from jaxqnn.sweep.cpu.pointers import Pointer, numbers, odd, singles, words
 from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
@@ -48,7 +48,7 @@ def _apply(job: Pointer, state: Pointer, out: Pointer) -> None:
             _add_group(job, state, out, half, block * length, length, group)
 
 
-@inlined
+@compiled
 def _add_group(
     job: Pointer, state: Pointer, out: Pointer, half: int, start: int, length: int, group: int
 ) -> None:

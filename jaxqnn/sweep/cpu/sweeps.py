@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from jaxqnn.sweep.cpu.angles import Cotangents, Slopes, Values, cotangents_at, slopes_at
-from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layers import (
     clear,
     given,
@@ -51,13 +51,13 @@ class Work(NamedTuple):
     column: Pointer
 
 
-@inlined
+@compiled
 def state_at(steps: Steps, states: Pointer, s: int) -> Pointer:
     """The state s of several."""
     return after(states, s * size_of_state(steps))
 
 
-@inlined
+@compiled
 def _relabel(
     steps: Steps, l: int, inverse: int, work: Work, now: Pointer, other: Pointer, count: int
 ) -> None:
@@ -66,7 +66,7 @@ def _relabel(
         relabel(steps, maps, work.tables, state_at(steps, now, s), state_at(steps, other, s))
 
 
-@inlined
+@compiled
 def _turn(
     steps: Steps, values: Values, l: int, way: float, work: Work, now: Pointer, count: int
 ) -> None:
@@ -75,7 +75,7 @@ def _turn(
         turn(1 << steps.row_bits, state_at(steps, now, s), by_lane, way, work.phases)
 
 
-@inlined
+@compiled
 def _rotate(
     steps: Steps, values: Values, l: int, way: float, work: Work, now: Pointer, count: int
 ) -> None:
@@ -189,7 +189,7 @@ def reverse(
             given_cotangent(steps, values, bra, own.amplitudes)
 
 
-@inlined
+@compiled
 def _pair(steps: Steps, now: Pointer, bras: int, o: int, s: int) -> tuple[Pointer, Pointer]:
     """The state and the bra whose correlation is, s = 0 and 1 together, cotangent o."""
     if o < bras:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from jaxqnn.sweep.cpu.angles import Values
-from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer, odd, words
 from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
@@ -49,7 +49,7 @@ class Tiles(NamedTuple):
     start: Pointer
 
 
-@inlined
+@compiled
 def read_tiles(steps: Steps, address: int) -> Tiles:
     """How a program is swept in stages, from its words."""
     head = words(address)
@@ -76,7 +76,7 @@ def read_tiles(steps: Steps, address: int) -> Tiles:
     )
 
 
-@inlined
+@compiled
 def first_row(steps: Steps, tiles: Tiles, stage: int, tile: int) -> int:
     """The row of a tile that the others are led to from."""
     count = steps.num_qubits - LANE_BITS - tiles.bits
@@ -139,7 +139,7 @@ def scatter(
                 store(out, p + half, exchanged(load(tile, b * ROW + LANES), lane))
 
 
-@inlined
+@compiled
 def _sign(pattern: int, b: int) -> float:
     return 1.0 - 2.0 * odd(pattern & b)
 
@@ -209,7 +209,7 @@ def correlate_any(
     store(out, at, load(out, at) + 0.5 * found)
 
 
-@inlined
+@compiled
 def top(vector: int) -> int:
     """The highest bit of a word."""
     found = 0
@@ -226,7 +226,7 @@ def start_patterns(steps: Steps, tiles: Tiles, labels: Pointer, patterns: Pointe
         patterns[b] = start_pattern(steps, tiles, labels[b])
 
 
-@inlined
+@compiled
 def start_pattern(steps: Steps, tiles: Tiles, label: int) -> int:
     """The bits of the start's label."""
     found = 0

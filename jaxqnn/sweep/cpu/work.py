@@ -12,7 +12,7 @@ from jaxqnn.sweep.cpu.columns import (
     read_direction,
     write_columns,
 )
-from jaxqnn.sweep.cpu.jit import compiled, inlined
+from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.job import (
     BATCH,
     BRA,
@@ -43,7 +43,7 @@ from jaxqnn.sweep.cpu.steps import Steps, read
 from jaxqnn.sweep.cpu.sweeps import state_at
 
 
-@inlined
+@compiled
 def _place(job: Pointer, group: int, items: Pointer) -> int:
     """Which samples (e B + b) the lanes of a group are, the last one repeated; how many."""
     members, batch = job[MEMBERS], job[BATCH]
@@ -103,7 +103,7 @@ def _deliver(
                 scatter_rows(state, place, numbers(address), at, offset + row, count)
 
 
-@inlined
+@compiled
 def _states_at(job: Pointer, steps: Steps, room: Room, t: int, directions: int) -> None:
     """Where each lane's state begins among (E, T, B, 2, 2^n)."""
     batch, size = job[BATCH], 2 << steps.num_qubits
@@ -120,7 +120,7 @@ def _copy(state: Pointer, size: int, out: Pointer) -> None:
         store(out, p, load(state, p))
 
 
-@inlined
+@compiled
 def _forward(job: Pointer, steps: Steps, room: Room, first: int, several: int) -> bool:
     for i in range(several):
         read_direction(job, steps, room, first + i, i)
@@ -128,7 +128,7 @@ def _forward(job: Pointer, steps: Steps, room: Room, first: int, several: int) -
     return sweeps.forward(steps, values, slopes, work, room.states, room.other, several)
 
 
-@inlined
+@compiled
 def _run_forward(job: Pointer, steps: Steps, room: Room, count: int) -> None:
     """EVOLVE and PUSH: what is asked for is the state, or its derivatives."""
     derives = job[OPERATION] == PUSH
@@ -143,7 +143,7 @@ def _run_forward(job: Pointer, steps: Steps, room: Room, count: int) -> None:
             _deliver(job, steps, state, job[OUT], room.at, count)
 
 
-@inlined
+@compiled
 def _run_reverse(job: Pointer, steps: Steps, room: Room, count: int) -> None:
     """PULL and CURVE: the cotangents of the columns, or their derivatives."""
     derives = job[OPERATION] == CURVE
@@ -188,7 +188,7 @@ def _run_reverse(job: Pointer, steps: Steps, room: Room, count: int) -> None:
             write_columns(job, steps, room, first + i, count)
 
 
-@inlined
+@compiled
 def work_forward(address: int) -> None:
     """Claims groups of lanes of an EVOLVE or PUSH until none is left, and computes them."""
     job = words(address)
@@ -205,7 +205,7 @@ def work_forward(address: int) -> None:
         group = fetch_add(address + 8 * GROUP, 1)
 
 
-@inlined
+@compiled
 def work_back(address: int) -> None:
     """The same of a PULL or CURVE."""
     job = words(address)
@@ -222,7 +222,7 @@ def work_back(address: int) -> None:
         group = fetch_add(address + 8 * GROUP, 1)
 
 
-@inlined
+@compiled
 def work_in_stages(address: int) -> None:
     """Claims tickets of a job over large states until none is left; see ``stages``."""
     job = words(address)

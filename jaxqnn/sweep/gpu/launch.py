@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from jaxqnn.sweep.cpu.handler import FRAME
-from jaxqnn.sweep.cpu.jit import callback, inlined
+from jaxqnn.sweep.cpu.jit import callback, compiled
 from jaxqnn.sweep.cpu.pointers import Pointer, call, free, malloc, symbol, words
 from jaxqnn.sweep.gpu.job import (
     BLOCKS,
@@ -95,17 +95,17 @@ def _launch(
     return types.intp(*[types.intp] * 7), generate
 
 
-@inlined
+@compiled
 def _word(address: int, offset: int) -> int:
     return words(address + offset)[0]
 
 
-@inlined
+@compiled
 def _data(buffers: int, index: int) -> int:
     return _word(_word(buffers, 8 * index), 24)
 
 
-@inlined
+@compiled
 def _is_asked(frame: int) -> bool:
     """Whether XLA asks which version of the interface this is; it is told."""
     extension = _word(frame, _EXTENSION)
@@ -118,13 +118,13 @@ def _is_asked(frame: int) -> bool:
     return True
 
 
-@inlined
+@compiled
 def _attribute(frame: int) -> Pointer:
     """The words of the call's one attribute."""
     return words(_word(_word(_word(frame, ATTRIBUTES), 0), ARRAY_DATA))
 
 
-@inlined
+@compiled
 def _ask(frame: int, address: int) -> int:
     """Asks XLA for its stream, the last word of the question; returns an error, or 0."""
     words(address)[_PARAMETERS] = address
@@ -221,7 +221,7 @@ def handle_sums(frame: int) -> int:
     return error
 
 
-@inlined
+@compiled
 def _error(api: int, message: int, code: int, address: int) -> int:
     at = message + _DIGITS
     text = words(at)
