@@ -40,7 +40,13 @@ from jaxqnn.sweep.cpu.job import (
     X,
 )
 from jaxqnn.sweep.cpu.pointers import Pointer, call, fetch_add, free, malloc, symbol, words
-from jaxqnn.sweep.cpu.work import work_back, work_forward, work_in_stages
+from jaxqnn.sweep.cpu.work import (
+    work_curve,
+    work_evolve,
+    work_in_stages,
+    work_pull,
+    work_push,
+)
 
 # Where fields are in the structures of c_api.h, in bytes.
 FRAME = {
@@ -77,17 +83,33 @@ def _let_go(address: int) -> None:
 
 
 @callback(types.intp(types.intp))
-def help_forward(address: int) -> int:
-    """A thread's part of an EVOLVE or PUSH."""
-    work_forward(address)
+def help_evolve(address: int) -> int:
+    """A thread's part of an EVOLVE."""
+    work_evolve(address)
     _let_go(address)
     return 0
 
 
 @callback(types.intp(types.intp))
-def help_back(address: int) -> int:
-    """A thread's part of a PULL or CURVE."""
-    work_back(address)
+def help_push(address: int) -> int:
+    """A thread's part of a PUSH."""
+    work_push(address)
+    _let_go(address)
+    return 0
+
+
+@callback(types.intp(types.intp))
+def help_pull(address: int) -> int:
+    """A thread's part of a PULL."""
+    work_pull(address)
+    _let_go(address)
+    return 0
+
+
+@callback(types.intp(types.intp))
+def help_curve(address: int) -> int:
+    """A thread's part of a CURVE."""
+    work_curve(address)
     _let_go(address)
     return 0
 
@@ -100,7 +122,9 @@ def help_in_stages(address: int) -> int:
     return 0
 
 
-_HELPERS = (help_forward, help_back, help_in_stages)
+# By the operation, and last what large states take for all of them.
+_HELPERS = (help_evolve, help_push, help_pull, help_curve, help_in_stages)
+_IN_STAGES = len(_HELPERS) - 1
 _FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
 
 
@@ -135,9 +159,7 @@ _helpers = symbol(_NAME)
 @compiled
 def _helper_of(job: Pointer) -> int:
     """Which of the helpers does a job."""
-    if job[TILED]:
-        return 2
-    return 0 if job[OPERATION] == EVOLVE or job[OPERATION] == PUSH else 1
+    return _IN_STAGES if job[TILED] else job[OPERATION]
 
 
 @compiled

@@ -84,7 +84,22 @@ def _rotate(
 
 
 @compiled
-def forward(
+def evolve(steps: Steps, values: Values, work: Work, now: Pointer, other: Pointer) -> bool:
+    """The final state."""
+    moved = False
+    start(steps, values, now)
+    for l in range(steps.num_layers):
+        if steps.moves[l]:
+            _relabel(steps, l, 0, work, now, other, 1)
+            now, other, moved = other, now, not moved
+        if has_phases(steps, l):
+            _turn(steps, values, l, 1.0, work, now, 1)
+        _rotate(steps, values, l, 1.0, work, now, 1)
+    return moved
+
+
+@compiled
+def push(
     steps: Steps,
     values: Values,
     slopes: Slopes,
@@ -119,47 +134,89 @@ def forward(
 
 
 @compiled
-def reverse(
+def pull(
+    steps: Steps,
+    values: Values,
+    work: Work,
+    now: Pointer,
+    other: Pointer,
+    bras: int,
+    found: Cotangents,
+) -> None:
+    """The angles' cotangents from the final state and ``bras`` bras after it.
+
+    Args:
+        steps: The program.
+        values: Its angles.
+        work: Room.
+        now: The final state and its bras; they are spoilt.
+        other: Room for as many.
+        bras: How many.
+        found: The cotangents from each bra.
+    """
+    labels, size = work.phases, LANES << steps.row_bits
+    _clear_cotangents(steps, bras, found)
+    for l in range(steps.num_layers - 1, -1, -1):
+        _rotate(steps, values, l, -1.0, work, now, 1 + bras)
+        turns = has_phases(steps, l)
+        for o in range(bras):
+            own, bra = cotangents_at(steps, found, o), state_at(steps, now, 1 + o)
+            note_rotations(steps, l, now, bra, own.rotations)
+            if turns:
+                clear(labels, size)
+                label_cotangents(1 << steps.row_bits, now, bra, labels)
+                note_phases(steps, l, labels, own.shared, own.sample)
+        if turns:
+            _turn(steps, values, l, -1.0, work, now, 1 + bras)
+        if steps.moves[l]:
+            _relabel(steps, l, 1, work, now, other, 1 + bras)
+            now, other = other, now
+    for o in range(bras):
+        own, bra = cotangents_at(steps, found, o), state_at(steps, now, 1 + o)
+        note_start(steps, now, bra, own.start)
+        if steps.num_given > 0:
+            given_cotangent(steps, values, bra, own.amplitudes)
+
+
+@compiled
+def curve(
     steps: Steps,
     values: Values,
     slopes: Slopes,
     work: Work,
     now: Pointer,
     other: Pointer,
-    bras: int,
     count: int,
     found: Cotangents,
 ) -> None:
-    """The angles' cotangents, and their derivatives along directions.
+    """The angles' cotangents from one bra, and their derivatives along directions.
 
     Args:
         steps: The program.
         values: Its angles.
         slopes: Their derivatives along T = ``count`` directions.
         work: Room.
-        now: The final state, its m bras, and of each direction the state's derivative and the
-            first bra's.
+        now: The final state, its bra, and of each direction the state's derivative and the bra's;
+            they are spoilt.
         other: Room for as many.
-        bras: m; 1 if there are directions.
         count: T.
-        found: The cotangents from each bra, then the derivatives of the first's.
+        found: The cotangents, then their derivatives.
     """
-    labels, every, size = work.phases, 1 + bras + 2 * count, LANES << steps.row_bits
-    clear(found.rotations, LANES * (bras + count) * steps.num_layers * steps.num_rotated)
-    clear(found.start, LANES * (bras + count) * steps.num_qubits)
+    labels, every, size = work.phases, 2 + 2 * count, LANES << steps.row_bits
+    _clear_cotangents(steps, 1 + count, found)
     for l in range(steps.num_layers - 1, -1, -1):
         _rotate(steps, values, l, -1.0, work, now, every)
         for t in range(2 * count):
             along, to = slopes_at(steps, slopes, t // 2), state_at(steps, now, 2 + t)
             add_rotations(steps, l, along.rotations, -1.0, state_at(steps, now, t % 2), to)
         turns = has_phases(steps, l)
-        for o in range(bras + count):
+        for o in range(1 + count):
             own = cotangents_at(steps, found, o)
             if turns:
                 clear(labels, size)
-            # Of a direction both the state and the bra change.
-            for s in range(1 if o < bras else 2):
-                state, bra = _pair(steps, now, bras, o, s)
+            # Along a direction both the state and the bra change.
+            for s in range(min(1 + o, 2)):
+                state, bra = _pair(steps, now, o, s)
                 note_rotations(steps, l, state, bra, own.rotations)
                 if turns:
                     label_cotangents(1 << steps.row_bits, state, bra, labels)
@@ -173,28 +230,32 @@ def reverse(
         if steps.moves[l]:
             _relabel(steps, l, 1, work, now, other, every)
             now, other = other, now
-    for o in range(bras + count):
+    for o in range(1 + count):
         own = cotangents_at(steps, found, o)
-        for s in range(1 if o < bras else 2):
-            state, bra = _pair(steps, now, bras, o, s)
+        for s in range(min(1 + o, 2)):
+            state, bra = _pair(steps, now, o, s)
             note_start(steps, state, bra, own.start)
     if steps.num_given > 0:
-        for o in range(bras + count - 1, -1, -1):
-            own, bra = cotangents_at(steps, found, o), state_at(steps, now, 1 + o)
-            if o >= bras:
-                # The other bits' start changes, too, and its generator is skew.
-                bra = state_at(steps, now, 1 + 2 * (o - bras) + 2)
-                along = slopes_at(steps, slopes, o - bras)
-                add_start(steps, along.start, -1.0, state_at(steps, now, 1), bra)
-            given_cotangent(steps, values, bra, own.amplitudes)
+        for t in range(count):
+            # The other bits' start changes, too, and its generator is skew.
+            along, of_bra = slopes_at(steps, slopes, t), state_at(steps, now, 3 + 2 * t)
+            add_start(steps, along.start, -1.0, state_at(steps, now, 1), of_bra)
+            own = cotangents_at(steps, found, 1 + t)
+            given_cotangent(steps, values, of_bra, own.amplitudes)
+        given_cotangent(steps, values, state_at(steps, now, 1), found.amplitudes)
 
 
 @compiled
-def _pair(steps: Steps, now: Pointer, bras: int, o: int, s: int) -> tuple[Pointer, Pointer]:
+def _clear_cotangents(steps: Steps, count: int, found: Cotangents) -> None:
+    clear(found.rotations, LANES * count * steps.num_layers * steps.num_rotated)
+    clear(found.start, LANES * count * steps.num_qubits)
+
+
+@compiled
+def _pair(steps: Steps, now: Pointer, o: int, s: int) -> tuple[Pointer, Pointer]:
     """The state and the bra whose correlation is, s = 0 and 1 together, cotangent o."""
-    if o < bras:
-        return now, state_at(steps, now, 1 + o)
-    at = 2 + 2 * (o - bras)
+    if o == 0:
+        return now, state_at(steps, now, 1)
     if s == 0:
-        return state_at(steps, now, at), state_at(steps, now, 1)
-    return now, state_at(steps, now, at + 1)
+        return state_at(steps, now, 2 * o), state_at(steps, now, 1)
+    return now, state_at(steps, now, 2 * o + 1)

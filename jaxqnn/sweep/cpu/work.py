@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from jaxqnn.sweep.cpu import sweeps
 from jaxqnn.sweep.cpu.angles import cotangents_at, project, project_slope, slopes_at
 from jaxqnn.sweep.cpu.columns import (
@@ -18,17 +20,14 @@ from jaxqnn.sweep.cpu.job import (
     BRA,
     BRAS,
     BY_LABEL,
-    CURVE,
     DIRECTIONS,
     DONE,
     GROUP,
     GROUPS,
     IS_SINGLE,
     MEMBERS,
-    OPERATION,
     OUT,
     PROGRAM,
-    PUSH,
     STATE,
     THREADS,
     TOGETHER,
@@ -121,105 +120,116 @@ def _copy(state: Pointer, size: int, out: Pointer) -> None:
 
 
 @compiled
-def _forward(job: Pointer, steps: Steps, room: Room, first: int, several: int) -> bool:
+def _run_evolve(job: Pointer, steps: Steps, room: Room, count: int) -> None:
+    """The states of a group of lanes."""
+    moved = sweeps.evolve(steps, room.values, room.work, room.states, room.other)
+    _states_at(job, steps, room, 0, 1)
+    _deliver(job, steps, room.other if moved else room.states, job[OUT], room.at, count)
+
+
+@compiled
+def _run_push(job: Pointer, steps: Steps, room: Room, count: int) -> None:
+    """The states' derivatives along directions."""
+    directions = job[DIRECTIONS]
+    for first in range(0, directions, TOGETHER):
+        several = min(TOGETHER, directions - first)
+        now = room.other if _push(job, steps, room, first, several) else room.states
+        for i in range(several):
+            _states_at(job, steps, room, first + i, directions)
+            _deliver(job, steps, state_at(steps, now, 1 + i), job[OUT], room.at, count)
+
+
+@compiled
+def _push(job: Pointer, steps: Steps, room: Room, first: int, several: int) -> bool:
     for i in range(several):
         read_direction(job, steps, room, first + i, i)
     values, slopes, work = room.values, room.slopes, room.work
-    return sweeps.forward(steps, values, slopes, work, room.states, room.other, several)
+    return sweeps.push(steps, values, slopes, work, room.states, room.other, several)
 
 
 @compiled
-def _run_forward(job: Pointer, steps: Steps, room: Room, count: int) -> None:
-    """EVOLVE and PUSH: what is asked for is the state, or its derivatives."""
-    derives = job[OPERATION] == PUSH
-    directions = job[DIRECTIONS] if derives else 1
+def _run_pull(job: Pointer, steps: Steps, room: Room, count: int) -> None:
+    """The columns' cotangents from bras."""
+    directions, states, found = job[DIRECTIONS], room.states, room.found
     for first in range(0, directions, TOGETHER):
         several = min(TOGETHER, directions - first)
-        moved = _forward(job, steps, room, first, several if derives else 0)
-        now = room.other if moved else room.states
-        for i in range(several):
-            _states_at(job, steps, room, first + i, directions)
-            state = state_at(steps, now, 1 + i if derives else 0)
-            _deliver(job, steps, state, job[OUT], room.at, count)
+        _states_at(job, steps, room, 0, 1)
+        _fetch(job, steps, job[STATE], room.at, states)
+        for o in range(several):
+            _states_at(job, steps, room, first + o, directions)
+            _fetch(job, steps, job[BRA], room.at, state_at(steps, states, 1 + o))
+        sweeps.pull(steps, room.values, room.work, states, room.other, several, found)
+        for o in range(several):
+            own = cotangents_at(steps, found, o)
+            if steps.num_given > 0:
+                project(steps, room.values, own.amplitudes)
+            _clear_columns(steps, room)
+            add_columns(steps, room, room.columns, own)
+            write_columns(job, steps, room, first + o, count)
 
 
 @compiled
-def _run_reverse(job: Pointer, steps: Steps, room: Room, count: int) -> None:
-    """PULL and CURVE: the cotangents of the columns, or their derivatives."""
-    derives = job[OPERATION] == CURVE
+def _run_curve(job: Pointer, steps: Steps, room: Room, count: int) -> None:
+    """The derivatives of the columns' cotangents along directions."""
     directions, size = job[DIRECTIONS], size_of_state(steps)
     values, slopes, found = room.values, room.slopes, room.found
     # Directions of one bra share its sweep.
-    together = 1 if derives and job[BRAS] > 1 else TOGETHER
+    together = 1 if job[BRAS] > 1 else TOGETHER
     for first in range(0, directions, together):
         several = min(together, directions - first)
-        now, other, bras, along = room.states, room.other, several, 0
-        if derives:
-            moved = _forward(job, steps, room, first, several)
-            now, other = (room.states, room.other) if moved else (room.other, room.states)
-            _copy(other, size, now)
-            for i in range(several):
-                _copy(state_at(steps, other, 1 + i), size, state_at(steps, now, 2 + 2 * i))
-                clear(state_at(steps, now, 3 + 2 * i), size)
-            bras, along = 1, several
-        else:
-            _states_at(job, steps, room, 0, 1)
-            _fetch(job, steps, job[STATE], room.at, now)
-        for o in range(bras):
-            which = 0 if derives and job[BRAS] == 1 else first + o
-            _states_at(job, steps, room, which, job[BRAS] if derives else directions)
-            _fetch(job, steps, job[BRA], room.at, state_at(steps, now, 1 + o))
-        sweeps.reverse(steps, values, slopes, room.work, now, other, bras, along, found)
-        if steps.num_given > 0:
-            for i in range(along):
-                own = cotangents_at(steps, found, 1 + i)
-                changed = slopes_at(steps, slopes, i)
-                project_slope(steps, values, changed, found.amplitudes, own.amplitudes)
-            for o in range(bras):
-                project(steps, values, cotangents_at(steps, found, o).amplitudes)
+        moved = _push(job, steps, room, first, several)
+        now, other = (room.states, room.other) if moved else (room.other, room.states)
+        _copy(other, size, now)
         for i in range(several):
-            clear(room.of_columns.shared, LANES * (1 + steps.num_weights))
-            clear(room.of_columns.sample, LANES * (1 + steps.num_inputs + steps.num_weights))
-            add_columns(steps, room, room.columns, cotangents_at(steps, found, i + derives))
-            if derives:
-                # Of a product of columns the other one changes, too.
-                read_direction(job, steps, room, first + i, i)
-                add_columns(steps, room, room.along, found)
+            _copy(state_at(steps, other, 1 + i), size, state_at(steps, now, 2 + 2 * i))
+            clear(state_at(steps, now, 3 + 2 * i), size)
+        _states_at(job, steps, room, 0 if job[BRAS] == 1 else first, job[BRAS])
+        _fetch(job, steps, job[BRA], room.at, state_at(steps, now, 1))
+        sweeps.curve(steps, values, slopes, room.work, now, other, several, found)
+        if steps.num_given > 0:
+            for i in range(several):
+                own, along = cotangents_at(steps, found, 1 + i), slopes_at(steps, slopes, i)
+                project_slope(steps, values, along, found.amplitudes, own.amplitudes)
+            project(steps, values, found.amplitudes)
+        for i in range(several):
+            _clear_columns(steps, room)
+            add_columns(steps, room, room.columns, cotangents_at(steps, found, 1 + i))
+            # Of a product of columns the other one changes, too.
+            read_direction(job, steps, room, first + i, i)
+            add_columns(steps, room, room.along, found)
             write_columns(job, steps, room, first + i, count)
 
 
 @compiled
-def work_forward(address: int) -> None:
-    """Claims groups of lanes of an EVOLVE or PUSH until none is left, and computes them."""
-    job = words(address)
-    group = fetch_add(address + 8 * GROUP, 1)
-    if group >= job[GROUPS]:
-        return
-    steps = read(job[PROGRAM], job[BY_LABEL] != 0)
-    room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
-    while group < job[GROUPS]:
-        count = _place(job, group, room.items)
-        read_columns(job, steps, room)
-        _run_forward(job, steps, room, count)
-        fetch_add(address + 8 * DONE, 1)
-        group = fetch_add(address + 8 * GROUP, 1)
+def _clear_columns(steps: Steps, room: Room) -> None:
+    clear(room.of_columns.shared, LANES * (1 + steps.num_weights))
+    clear(room.of_columns.sample, LANES * (1 + steps.num_inputs + steps.num_weights))
 
 
-@compiled
-def work_back(address: int) -> None:
-    """The same of a PULL or CURVE."""
-    job = words(address)
-    group = fetch_add(address + 8 * GROUP, 1)
-    if group >= job[GROUPS]:
-        return
-    steps = read(job[PROGRAM], job[BY_LABEL] != 0)
-    room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
-    while group < job[GROUPS]:
-        count = _place(job, group, room.items)
-        read_columns(job, steps, room)
-        _run_reverse(job, steps, room, count)
-        fetch_add(address + 8 * DONE, 1)
+def _work(run: Callable[[Pointer, Steps, Room, int], None]) -> Callable[[int], None]:
+    @compiled
+    def work(address: int) -> None:
+        job = words(address)
         group = fetch_add(address + 8 * GROUP, 1)
+        if group >= job[GROUPS]:
+            return
+        steps = read(job[PROGRAM], job[BY_LABEL] != 0)
+        room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
+        while group < job[GROUPS]:
+            count = _place(job, group, room.items)
+            read_columns(job, steps, room)
+            run(job, steps, room, count)
+            fetch_add(address + 8 * DONE, 1)
+            group = fetch_add(address + 8 * GROUP, 1)
+
+    return work
+
+
+# Each claims groups of lanes of a job until none is left, and computes them.
+work_evolve = _work(_run_evolve)
+work_push = _work(_run_push)
+work_pull = _work(_run_pull)
+work_curve = _work(_run_curve)
 
 
 @compiled
