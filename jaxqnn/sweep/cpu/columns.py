@@ -26,8 +26,9 @@ from jaxqnn.sweep.cpu.job import (
     X,
 )
 from jaxqnn.sweep.cpu.layout import LANES
-from jaxqnn.sweep.cpu.pointers import Pointer, numbers, singles
+from jaxqnn.sweep.cpu.pointers import Pointer, after, numbers, singles
 from jaxqnn.sweep.cpu.room import Room
+from jaxqnn.sweep.cpu.simd import load, store, zeros
 from jaxqnn.sweep.cpu.steps import Steps
 
 
@@ -49,19 +50,28 @@ def put(job: Pointer, address: int, i: int, value: float) -> None:
 
 
 @compiled
+def _read_lanes(job: Pointer, address: int, at: Pointer, i: int, to: Pointer) -> None:
+    """Reads one number for each lane, the i-th from where the lane's begin."""
+    for lane in range(LANES):
+        to[lane] = number(job, address, at[lane] + i)
+
+
+@compiled
 def read_columns(job: Pointer, steps: Steps, room: Room) -> None:
     """The columns of the lanes' samples, and all their angles."""
-    inputs, weights, batch = steps.num_inputs, steps.num_weights, job[BATCH]
+    inputs, weights, batch, at = steps.num_inputs, steps.num_weights, job[BATCH], room.at
     shared, sample = room.columns.shared, room.columns.sample
+    store(shared, 0, zeros() + 1.0)
+    store(sample, 0, zeros() + 1.0)
     for lane in range(LANES):
-        item = room.items[lane]
-        shared[lane] = sample[lane] = 1.0
-        for c in range(inputs):
-            sample[(1 + c) * LANES + lane] = number(job, job[X], item * inputs + c)
-        for c in range(weights):
-            own = number(job, job[W], (item // batch) * weights + c)
-            shared[(1 + c) * LANES + lane] = own
-            sample[(1 + inputs + c) * LANES + lane] = own
+        at[lane] = room.items[lane] * inputs
+    for c in range(inputs):
+        _read_lanes(job, job[X], at, c, after(sample, (1 + c) * LANES))
+    for lane in range(LANES):
+        at[lane] = room.items[lane] // batch * weights
+    for c in range(weights):
+        _read_lanes(job, job[W], at, c, after(shared, (1 + c) * LANES))
+        store(sample, (1 + inputs + c) * LANES, load(shared, (1 + c) * LANES))
     set_shared(steps, room.columns, room.values)
     set_sample(steps, room.columns, room.values)
 
@@ -69,20 +79,22 @@ def read_columns(job: Pointer, steps: Steps, room: Room) -> None:
 @compiled
 def read_direction(job: Pointer, steps: Steps, room: Room, t: int, place: int) -> None:
     """Direction t of the columns, and the angles' slopes along it, to their place."""
-    inputs, weights = steps.num_inputs, steps.num_weights
+    inputs, weights, at = steps.num_inputs, steps.num_weights, room.at
     batch, classes, directions = job[BATCH], job[CLASSES], job[DIRECTIONS]
     shared, sample = room.along.shared, room.along.sample
+    store(shared, 0, zeros())
+    store(sample, 0, zeros())
     for lane in range(LANES):
         e, b = room.items[lane] // batch, room.items[lane] % batch
-        shared[lane] = sample[lane] = 0.0
-        row = ((e * directions + t) * batch + b) * inputs
-        for c in range(inputs):
-            sample[(1 + c) * LANES + lane] = number(job, job[ALONG_X], row + c)
-        row = ((e * directions + t) * classes + b // (batch // classes)) * weights
-        for c in range(weights):
-            own = number(job, job[ALONG_W], row + c)
-            shared[(1 + c) * LANES + lane] = own
-            sample[(1 + inputs + c) * LANES + lane] = own
+        at[lane] = ((e * directions + t) * batch + b) * inputs
+    for c in range(inputs):
+        _read_lanes(job, job[ALONG_X], at, c, after(sample, (1 + c) * LANES))
+    for lane in range(LANES):
+        e, b = room.items[lane] // batch, room.items[lane] % batch
+        at[lane] = ((e * directions + t) * classes + b // (batch // classes)) * weights
+    for c in range(weights):
+        _read_lanes(job, job[ALONG_W], at, c, after(shared, (1 + c) * LANES))
+        store(sample, (1 + inputs + c) * LANES, load(shared, (1 + c) * LANES))
     slopes = slopes_at(steps, room.slopes, place)
     set_slopes(steps, room.columns, room.values, room.along, slopes)
 

@@ -18,6 +18,7 @@ from numba.core.ccallback import CFunc, _CFuncCompiler
 from numba.core.compiler import Compiler
 from numba.core.dispatcher import _FunctionCompiler
 from numba.core.registry import CPUDispatcher
+from numba.core.types import unliteral
 
 from jaxqnn.sweep.cpu.cache import Sources
 
@@ -84,6 +85,10 @@ class _Part(CPUDispatcher):
         options = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         super().__init__(function, targetoptions=options)
         self._compiler = _Translator(function, self.targetdescr, options, {}, Compiler)
+
+    def compile(self, types: Any) -> Any:
+        """Translates the part for some types; once for all values of a constant argument."""
+        return super().compile(tuple(map(unliteral, types)))
 
     def add_overload(self, result: Any) -> None:
         """Keeps what has been translated for some types; Python could not call it."""

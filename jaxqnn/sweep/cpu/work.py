@@ -60,21 +60,17 @@ def _place(job: Pointer, group: int, items: Pointer) -> int:
 def _fetch(job: Pointer, steps: Steps, address: int, at: Pointer, state: Pointer) -> None:
     """Reads a state of each lane that begins at ``at``; its imaginary part comes 2^n later."""
     rows = 1 << steps.row_bits
-    for part in range(2):
-        offset = part << steps.num_qubits
+    for first in range(0, 2 * rows, min(rows, LANES)):
+        part, row = first // rows, first % rows
+        offset, to = (part << steps.num_qubits) + row, row * ROW + part * LANES
         if rows < LANES:
-            for lane in range(LANES):
-                for row in range(rows):
-                    place = row * ROW + part * LANES + lane
-                    state[place] = number(job, address, at[lane] + offset + row)
+            for r in range(rows):
+                for lane in range(LANES):
+                    state[to + r * ROW + lane] = number(job, address, at[lane] + offset + r)
         elif job[IS_SINGLE]:
-            for row in range(0, rows, LANES):
-                to = row * ROW + part * LANES
-                gather_rows(singles(address), at, offset + row, state, to)
+            gather_rows(singles(address), at, offset, state, to)
         else:
-            for row in range(0, rows, LANES):
-                to = row * ROW + part * LANES
-                gather_rows(numbers(address), at, offset + row, state, to)
+            gather_rows(numbers(address), at, offset, state, to)
 
 
 @compiled
@@ -85,21 +81,17 @@ def _deliver(
     rows = 1 << steps.row_bits
     if job[BY_LABEL]:
         count = LANES
-    for part in range(2):
-        offset = part << steps.num_qubits
+    for first in range(0, 2 * rows, min(rows, LANES)):
+        part, row = first // rows, first % rows
+        offset, to = (part << steps.num_qubits) + row, row * ROW + part * LANES
         if rows < LANES:
-            for lane in range(count):
-                for row in range(rows):
-                    place = row * ROW + part * LANES + lane
-                    put(job, address, at[lane] + offset + row, state[place])
+            for r in range(rows):
+                for lane in range(count):
+                    put(job, address, at[lane] + offset + r, state[to + r * ROW + lane])
         elif job[IS_SINGLE]:
-            for row in range(0, rows, LANES):
-                place = row * ROW + part * LANES
-                scatter_rows(state, place, singles(address), at, offset + row, count)
+            scatter_rows(state, to, singles(address), at, offset, count)
         else:
-            for row in range(0, rows, LANES):
-                place = row * ROW + part * LANES
-                scatter_rows(state, place, numbers(address), at, offset + row, count)
+            scatter_rows(state, to, numbers(address), at, offset, count)
 
 
 @compiled
