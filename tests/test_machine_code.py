@@ -20,19 +20,21 @@ from jaxqnn.sweep.cpu import cache, handler, jit
 
 OUTER = """
 from pathlib import Path
-from numba import njit
 from numba.core import types
 from numba.core.ccallback import CFunc
 from inner import half
 from jaxqnn.sweep.cpu.cache import Sources
 
-@njit
 def whole(x):
     return 2 * half(x)
 
-called = CFunc(whole.py_func, ((types.float64,), types.float64), locals={}, options={})
+def double(x):
+    return 4 * half(x)
+
+signature = (types.float64,), types.float64
+whole, double = (CFunc(function, signature, locals={}, options={}) for function in (whole, double))
 sources = Sources(Path(__file__).parent)
-for function in (half, whole, called):
+for function in (whole, double):
     sources.keep(function)
 """
 INNER = """
@@ -71,8 +73,9 @@ def fresh(folder: Path) -> Any:
     return load(folder / "outer.py")
 
 
-def hits(function: Any) -> int:
-    return sum(function.stats.cache_hits.values())
+def call(function: Any, x: float = 3.0) -> float:
+    function.compile()
+    return float(function.ctypes(x))
 
 
 def kept(folder: Path, name: str = "") -> list[Path]:
@@ -80,98 +83,142 @@ def kept(folder: Path, name: str = "") -> list[Path]:
 
 
 def test_a_second_process_loads_what_the_first_compiled(folder: Path) -> None:
-    first = fresh(folder)
-    assert first.whole(3.0) == 3.0
-    assert hits(first.whole) == 0
-    second = fresh(folder)
-    assert second.whole(3.0) == 3.0
-    assert hits(second.whole) == 1
+    for expected in (0, 1):
+        outer = fresh(folder)
+        assert call(outer.whole) == 3.0
+        assert outer.whole.cache_hits == expected
 
 
 def test_an_edit_of_what_a_function_calls_is_noticed(folder: Path) -> None:
-    assert fresh(folder).whole(3.0) == 3.0
+    assert call(fresh(folder).whole) == 3.0
     before = kept(folder)
     (folder / "inner.py").write_text(INNER.format(4))
-    edited = fresh(folder)
-    assert edited.whole(3.0) == 1.5
+    assert call(fresh(folder).whole) == 1.5
     after = kept(folder)
     assert len(after) == len(before)  # written over, not heaped up
     assert not set(after) & set(before)
 
 
-def test_callbacks_of_c_are_kept_too(folder: Path) -> None:
-    for expected in (0, 1):
-        called = fresh(folder).called
-        called.compile()
-        assert called.ctypes(3.0) == 3.0
-        assert called.cache_hits == expected
-
-
 @pytest.mark.parametrize("length", [0, 10, 60, 100, -1])
 def test_files_cut_short_are_compiled_over_with_one_warning(folder: Path, length: int) -> None:
-    fresh(folder).whole(3.0)
+    outer = fresh(folder)
+    for function in (outer.whole, outer.double):
+        function.compile()
     whole = {path: path.read_bytes() for path in kept(folder)}
     assert len(whole) == 2
     for path, data in whole.items():
         path.write_bytes(data[:length])
+    outer = fresh(folder)
     with pytest.warns(RuntimeWarning, match="cut short") as caught:
-        assert fresh(folder).whole(3.0) == 3.0
+        assert (call(outer.whole), call(outer.double)) == (3.0, 6.0)
     assert len(caught) == 1
     again = fresh(folder)  # a warning would be an error
-    assert again.whole(3.0) == 3.0
-    assert hits(again.whole) == 1
+    assert call(again.whole) == 3.0
+    assert again.whole.cache_hits == 1
 
 
 def test_a_damaged_file_is_compiled_over(folder: Path) -> None:
-    fresh(folder).whole(3.0)
+    call(fresh(folder).whole)
     [path] = kept(folder, "outer")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.warns(RuntimeWarning, match="damaged"):
-        assert fresh(folder).whole(3.0) == 3.0
+        assert call(fresh(folder).whole) == 3.0
 
 
 def test_code_of_another_processor_is_not_run(folder: Path) -> None:
     """Its file lies beside this one's; under this one's name it is told by its seal."""
-    script = "import sys; sys.path.insert(0, {!r}); import outer; outer.whole(3.0)"
-    environment = dict(os.environ) | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
-    environment["PYTHONPATH"] = str(Path(jaxqnn.__file__).parents[1])
-    subprocess.run([sys.executable, "-c", script.format(str(folder))], env=environment, check=True)
+    environment = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    run(folder, "import outer; outer.whole.compile()", **environment)
     [foreign] = kept(folder, "outer")
     mine = fresh(folder)
-    assert mine.whole(3.0) == 3.0
-    assert hits(mine.whole) == 0
+    assert call(mine.whole) == 3.0
+    assert mine.whole.cache_hits == 0
     [own] = set(kept(folder, "outer")) - {foreign}
     own.write_bytes(foreign.read_bytes())
     with pytest.warns(RuntimeWarning, match="another processor's"):
-        assert fresh(folder).whole(3.0) == 3.0
+        assert call(fresh(folder).whole) == 3.0
 
 
 def test_code_of_another_version_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh(folder).whole(3.0)
+    call(fresh(folder).whole)
     [own] = kept(folder, "outer")
     for module in ("numba", "llvmlite"):
         with monkeypatch.context() as patch:
             patch.setattr(f"{module}.__version__", "0.0.1")
             other = fresh(folder)
-            assert other.whole(3.0) == 3.0
-            assert hits(other.whole) == 0
+            assert call(other.whole) == 3.0
+            assert other.whole.cache_hits == 0
     foreign = next(path for path in kept(folder, "outer") if path != own)
     own.write_bytes(foreign.read_bytes())
     with pytest.warns(RuntimeWarning, match="version's"):
-        assert fresh(folder).whole(3.0) == 3.0
+        assert call(fresh(folder).whole) == 3.0
 
 
 def test_a_file_that_cannot_be_written_loses_nothing(folder: Path) -> None:
-    fresh(folder).whole(3.0)
+    call(fresh(folder).whole)
     for path in kept(folder):
         path.unlink()
         path.mkdir()
     with pytest.warns(RuntimeWarning, match="cannot be read") as caught:
-        assert fresh(folder).whole(3.0) == 3.0
+        assert call(fresh(folder).whole) == 3.0
     assert len(caught) == 1
     assert not list(folder.glob("__pycache__/*.tmp"))
+
+
+PARTS = f"""
+from numba import float64
+from jaxqnn.sweep.cpu import jit
+
+def polynomial(factor):
+    @jit.compiled
+    def value(x):
+        total = factor
+        {"; ".join(f"total = total * x + {i}.0 * factor" for i in range(300))}
+        return total
+
+    return value
+
+one, two = polynomial(1.0), polynomial(2.0)
+
+@jit.callback(float64(float64))
+def first(x):
+    return one(x) + one(x + 1)
+
+@jit.callback(float64(float64))
+def second(x):
+    return two(x) + two(x + 1)
+"""
+
+
+def test_parts_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
+    """Numba numbers them anew in each process, and some come from disk."""
+    (tmp_path / "parts.py").write_text(PARTS)
+    run(tmp_path, "import parts; parts.first.compile()")
+    script = """
+import parts
+from jaxqnn.sweep.cpu import jit
+def expected(function, x):
+    value = jit.python_of(parts.one if function is parts.first else parts.two)
+    return value(x) + value(x + 1)
+parts.first.compile(), parts.second.compile()
+assert parts.first.cache_hits == 1
+for function in (parts.first, parts.second):
+    assert abs(function.ctypes(-0.5) / expected(function, -0.5) - 1) < 1e-12
+"""
+    run(tmp_path, script)  # compiles the second
+    run(tmp_path, script)  # loads both
+
+
+def run(folder: Path, script: str, **environment: str) -> None:
+    """Runs a script in a process of its own, beside the folder's modules."""
+    path = os.pathsep.join((str(folder), str(Path(jaxqnn.__file__).parents[1])))
+    subprocess.run(
+        [sys.executable, "-c", script],
+        env=dict(os.environ) | environment | {"PYTHONPATH": path},
+        check=True,
+    )
 
 
 def test_the_sweeps_are_kept() -> None:

@@ -15,12 +15,12 @@ import uuid
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import llvmlite
 import numba
 from numba.core.caching import FunctionCache
-from numba.core.serialize import dumps
 
 _MAGIC = b"jaxqnn machine code 1\n"
 _has_warned = False
@@ -41,30 +41,28 @@ class Sources:
         """Keeps a function's machine code on disk, if there is a folder that can be written.
 
         Args:
-            function: What ``numba.njit`` returns, or a ``numba.core.ccallback.CFunc`` that has not
-                been compiled yet.
+            function: A ``numba.core.ccallback.CFunc`` that has not been compiled yet.
         """
-        python = function.py_func if hasattr(function, "py_func") else function.__wrapped__
         try:
-            function._cache = _Cache(python, type(function).__name__, self.digest)
+            function._cache = _Cache(function.__wrapped__, self.digest)
         except RuntimeError:  # nowhere to write: each process compiles
             return
 
 
 class _Cache(FunctionCache):
-    """What Numba asks for a function's machine code, one file a signature.
+    """What Numba asks for a C function's machine code, one file a signature.
 
-    Numba finds the folder (its ``NUMBA_CACHE_DIR``, ``__pycache__``, the user's cache folder), says
-    what can be kept, and takes compiled functions apart and together again.
+    Numba finds the folder (its ``NUMBA_CACHE_DIR``, ``__pycache__``, the user's cache folder) and
+    says what can be kept.
     """
 
-    def __init__(self, function: Any, kind: str, sources: str) -> None:
+    def __init__(self, function: Any, sources: str) -> None:
         super().__init__(function)
         module = Path(function.__code__.co_filename).stem
-        self._stem, self._kind, self._sources = f"{module}.{function.__qualname__}", kind, sources
+        self._stem, self._sources = f"{module}.{function.__qualname__}", sources
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        target_context.refresh()
+        # Not Numba's own way, which first learns all that Numba can compile: a quarter of a second.
         path, seal = self._file(sig, target_context.codegen())
         try:
             data = path.read_bytes()
@@ -78,7 +76,11 @@ class _Cache(FunctionCache):
             _warn(f"{path} is cut short, damaged, or another processor's or version's")
             return None
         try:
-            return self._impl.rebuild(target_context, pickle.loads(data[len(header) :]))
+            code, name = pickle.loads(data[len(header) :])
+            library = target_context.codegen().unserialize_library(code)
+            return SimpleNamespace(
+                library=library, fndesc=SimpleNamespace(llvm_cfunc_wrapper_name=name)
+            )
         except Exception as error:  # whatever unpickling may raise
             _warn(f"{path} cannot be loaded ({type(error).__name__}: {error})")
             return None
@@ -87,7 +89,8 @@ class _Cache(FunctionCache):
         if not self._impl.check_cachable(data):
             return
         path, seal = self._file(sig, data.codegen)
-        payload = dumps(self._impl.reduce(data))
+        code, name = data.library.serialize_using_object_code(), data.fndesc.llvm_cfunc_wrapper_name
+        payload = pickle.dumps((code, name))
         try:
             self._impl.locator.ensure_cache_path()
             _write(path, _MAGIC + seal + hashlib.sha256(payload).digest() + payload)
@@ -104,7 +107,7 @@ class _Cache(FunctionCache):
     def _file(self, sig: Any, codegen: Any) -> tuple[Path, bytes]:
         """The file of a signature and the seal it bears; edited sources change its last part."""
         versions = (sys.version, numba.__version__, llvmlite.__version__)
-        parts = (self._kind, *map(repr, (sig, codegen.magic_tuple(), versions)))
+        parts = map(repr, (sig, codegen.magic_tuple(), versions))
         place = _hash(part.encode() for part in parts)
         name = f"{self._stem}-{place[:16]}-{self._sources[:16]}.nbc"
         seal = hashlib.sha256(f"{self._stem} {place} {self._sources}".encode()).digest()

@@ -25,6 +25,7 @@ from jaxqnn.sweep.cpu.job import (
     W,
     X,
 )
+from jaxqnn.sweep.cpu.layers import clear
 from jaxqnn.sweep.cpu.layout import LANES
 from jaxqnn.sweep.cpu.pointers import Pointer, after, numbers, singles
 from jaxqnn.sweep.cpu.room import Room
@@ -97,6 +98,13 @@ def read_direction(job: Pointer, steps: Steps, room: Room, t: int, place: int) -
         store(sample, (1 + inputs + c) * LANES, load(shared, (1 + c) * LANES))
     slopes = slopes_at(steps, room.slopes, place)
     set_slopes(steps, room.columns, room.values, room.along, slopes)
+
+
+@compiled
+def clear_columns(steps: Steps, room: Room) -> None:
+    """Zeros for ``add_columns`` to add to."""
+    clear(room.of_columns.shared, LANES * (1 + steps.num_weights))
+    clear(room.of_columns.sample, LANES * (1 + steps.num_inputs + steps.num_weights))
 
 
 @compiled

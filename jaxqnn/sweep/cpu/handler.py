@@ -43,8 +43,9 @@ from jaxqnn.sweep.cpu.pointers import Pointer, call, fetch_add, free, malloc, sy
 from jaxqnn.sweep.cpu.work import (
     work_curve,
     work_evolve,
-    work_in_stages,
+    work_evolve_in_stages,
     work_pull,
+    work_pull_in_stages,
     work_push,
 )
 
@@ -115,16 +116,30 @@ def help_curve(address: int) -> int:
 
 
 @callback(types.intp(types.intp))
-def help_in_stages(address: int) -> int:
-    """A thread's part of a job over large states."""
-    work_in_stages(address)
+def help_evolve_in_stages(address: int) -> int:
+    """A thread's part of an EVOLVE of large states."""
+    work_evolve_in_stages(address)
     _let_go(address)
     return 0
 
 
-# By the operation, and last what large states take for all of them.
-_HELPERS = (help_evolve, help_push, help_pull, help_curve, help_in_stages)
-_IN_STAGES = len(_HELPERS) - 1
+@callback(types.intp(types.intp))
+def help_pull_in_stages(address: int) -> int:
+    """A thread's part of a PULL from large states."""
+    work_pull_in_stages(address)
+    _let_go(address)
+    return 0
+
+
+# By the operation, and then those of large states.
+_HELPERS = (
+    help_evolve,
+    help_push,
+    help_pull,
+    help_curve,
+    help_evolve_in_stages,
+    help_pull_in_stages,
+)
 _FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
 
 
@@ -159,7 +174,9 @@ _helpers = symbol(_NAME)
 @compiled
 def _helper_of(job: Pointer) -> int:
     """Which of the helpers does a job."""
-    return _IN_STAGES if job[TILED] else job[OPERATION]
+    if job[TILED]:
+        return 4 if job[OPERATION] == EVOLVE else 5
+    return job[OPERATION]
 
 
 @compiled

@@ -105,8 +105,6 @@ class _Translator(_FunctionCompiler):
     def _compile_core(self, args: Any, return_type: Any) -> Any:
         result = super()._compile_core(args, return_type)
         name = result.fndesc.llvm_func_name
-        # What is inlined everywhere needs no code of its own.
-        result.library._final_module.get_function(name).linkage = "linkonce_odr"
         _translated[name] = result.library
         # Callers declare it by name and link nothing yet.
         self.targetdescr.target_context.insert_user_function(name, result.fndesc, [])
@@ -130,6 +128,14 @@ class _Linker(_CFuncCompiler):
                 for own in part._linking_libraries:
                     library.add_linking_library(own)
                 waiting.extend(_missing(part))
+        for name in linked:
+            function = library._final_module.get_function(name)
+            # Numba's names are unique in this process only, and machine code that is loaded from
+            # disk may have the same.
+            function.name = f"{self.py_func.__qualname__}:{name}"
+            # What is inlined everywhere needs no code of its own. Not "internal": LLVM would inline
+            # whatever has one caller, and take three times as long over it.
+            function.linkage = "linkonce_odr"
         return result
 
 

@@ -10,7 +10,12 @@ did what.
 from __future__ import annotations
 
 from jaxqnn.sweep.cpu.angles import Cotangents, cotangents_at
-from jaxqnn.sweep.cpu.columns import add_columns, read_columns, write_columns
+from jaxqnn.sweep.cpu.columns import (
+    add_columns,
+    clear_columns,
+    read_columns,
+    write_columns,
+)
 from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.job import (
     BATCH,
@@ -18,11 +23,9 @@ from jaxqnn.sweep.cpu.job import (
     CHUNKS,
     DIRECTIONS,
     DONE,
-    EVOLVE,
     GROUP,
     GROUPS,
     IS_SINGLE,
-    OPERATION,
     OUT,
     PROGRAM,
     ROOM,
@@ -218,55 +221,82 @@ def _common(job: Pointer, steps: Steps, tiles: Tiles, together: int) -> tuple[Po
 
 
 @compiled
-def sweep_in_stages(address: int, job: Pointer, steps: Steps, room: Room, ticket: int) -> None:
-    """Does ticket after ticket, from one that was claimed on."""
+def _attend(job: Pointer, steps: Steps, room: Room, item: int) -> int:
+    """Reads the columns of a sample; returns which it is."""
+    for lane in range(LANES):
+        room.items[lane] = item
+    read_columns(job, steps, room)
+    return item
+
+
+@compiled
+def _await(address: int, tickets: int) -> None:
+    """Returns when so many tickets are done."""
+    waited = 0
+    while fetch(address + 8 * DONE) < tickets:
+        waited += 1
+        if waited > _PATIENCE:
+            # The core may be what another thread with an earlier ticket waits for.
+            give_way(0)
+
+
+@compiled
+def _num_tiles(steps: Steps, tiles: Tiles) -> int:
+    return 1 << steps.num_qubits - LANE_BITS - tiles.bits
+
+
+@compiled
+def evolve_in_stages(address: int, job: Pointer, steps: Steps, room: Room, ticket: int) -> None:
+    """Does ticket after ticket of an EVOLVE, from one that was claimed on."""
     tiles = read_tiles(steps, job[PROGRAM])
-    count = 1 << steps.num_qubits - LANE_BITS - tiles.bits
-    chunks = min(CHUNKS, count)
+    count = _num_tiles(steps, tiles)
+    chunks, present = min(CHUNKS, count), -1
+    while ticket < job[GROUPS]:
+        chunk, before = ticket % chunks, ticket // chunks
+        stage, item = before % tiles.num_stages, before // tiles.num_stages
+        if item != present:
+            present = _attend(job, steps, room, item)
+        _await(address, before * chunks)
+        begin, end = chunk * count // chunks, (chunk + 1) * count // chunks
+        _forward_chunk(job, steps, tiles, stage, begin, end, room)
+        fetch_add(address + 8 * DONE, 1)
+        ticket = fetch_add(address + 8 * GROUP, 1)
+
+
+@compiled
+def pull_in_stages(address: int, job: Pointer, steps: Steps, room: Room, ticket: int) -> None:
+    """The same of a PULL; a stage's cotangents are added up while the next is swept."""
+    tiles = read_tiles(steps, job[PROGRAM])
+    count = _num_tiles(steps, tiles)
+    chunks, present = min(CHUNKS, count), -1
     together, directions = min(TOGETHER, job[DIRECTIONS]), job[DIRECTIONS]
-    is_forward, indices, rounds = job[OPERATION] == EVOLVE, tiles.num_stages, 1
-    if not is_forward:
-        indices, rounds = tiles.num_stages + 1, -(-directions // together)
+    indices, rounds = tiles.num_stages + 1, -(-directions // together)
     parts, found = _common(job, steps, tiles, together)
-    present = -1
     while ticket < job[GROUPS]:
         chunk, before = ticket % chunks, ticket // chunks
         index, turn_of = before % indices, before // indices
         item, first = turn_of // rounds, turn_of % rounds * together
         if item != present:
-            for lane in range(LANES):
-                room.items[lane] = item
-            read_columns(job, steps, room)
-            present = item
-        waited = 0
-        while fetch(address + 8 * DONE) < before * chunks:
-            waited += 1
-            if waited > _PATIENCE:
-                # The core may be what another thread with an earlier ticket waits for.
-                give_way(0)
+            present = _attend(job, steps, room, item)
+        _await(address, before * chunks)
         begin, end = chunk * count // chunks, (chunk + 1) * count // chunks
-        if is_forward:
-            _forward_chunk(job, steps, tiles, index, begin, end, room)
-        else:
-            bras = min(together, directions - first)
-            length = bras * tiles.most
-            if index < tiles.num_stages:
-                place = (index % 2 * chunks + chunk) * length
-                own = after(parts, place)
-                _reverse_chunk(job, steps, tiles, index, begin, end, room, first, bras, own)
-            if chunk == 0 and index > 0:
+        bras = min(together, directions - first)
+        length = bras * tiles.most
+        if index < tiles.num_stages:
+            own = after(parts, (index % 2 * chunks + chunk) * length)
+            _reverse_chunk(job, steps, tiles, index, begin, end, room, first, bras, own)
+        if chunk == 0:
+            if index > 0:
                 before_that = after(parts, (index - 1) % 2 * chunks * length)
                 stage = tiles.num_stages - index
                 _settle(steps, tiles, stage, before_that, chunks, bras, found)
-            if chunk == 0 and index == 0:
+            else:
                 angles = steps.num_layers * steps.num_rotated + steps.num_shared
                 angles += steps.num_sample + steps.num_qubits
                 clear(found.rotations, LANES * together * angles)
-            if chunk == 0 and index == tiles.num_stages:
+            if index == tiles.num_stages:
                 for o in range(bras):
-                    clear(room.of_columns.shared, LANES * (1 + steps.num_weights))
-                    inputs = 1 + steps.num_inputs + steps.num_weights
-                    clear(room.of_columns.sample, LANES * inputs)
+                    clear_columns(steps, room)
                     add_columns(steps, room, room.columns, cotangents_at(steps, found, o))
                     write_columns(job, steps, room, first + o, 1)
         fetch_add(address + 8 * DONE, 1)

@@ -8,6 +8,7 @@ from jaxqnn.sweep.cpu import sweeps
 from jaxqnn.sweep.cpu.angles import cotangents_at, project, project_slope, slopes_at
 from jaxqnn.sweep.cpu.columns import (
     add_columns,
+    clear_columns,
     number,
     put,
     read_columns,
@@ -37,7 +38,7 @@ from jaxqnn.sweep.cpu.layout import LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer, fetch_add, numbers, singles, words
 from jaxqnn.sweep.cpu.room import Room, cut
 from jaxqnn.sweep.cpu.simd import gather_rows, load, scatter_rows, store
-from jaxqnn.sweep.cpu.stages import sweep_in_stages
+from jaxqnn.sweep.cpu.stages import evolve_in_stages, pull_in_stages
 from jaxqnn.sweep.cpu.steps import Steps, read
 from jaxqnn.sweep.cpu.sweeps import state_at
 
@@ -155,7 +156,7 @@ def _run_pull(job: Pointer, steps: Steps, room: Room, count: int) -> None:
             own = cotangents_at(steps, found, o)
             if steps.num_given > 0:
                 project(steps, room.values, own.amplitudes)
-            _clear_columns(steps, room)
+            clear_columns(steps, room)
             add_columns(steps, room, room.columns, own)
             write_columns(job, steps, room, first + o, count)
 
@@ -184,18 +185,12 @@ def _run_curve(job: Pointer, steps: Steps, room: Room, count: int) -> None:
                 project_slope(steps, values, along, found.amplitudes, own.amplitudes)
             project(steps, values, found.amplitudes)
         for i in range(several):
-            _clear_columns(steps, room)
+            clear_columns(steps, room)
             add_columns(steps, room, room.columns, cotangents_at(steps, found, 1 + i))
             # Of a product of columns the other one changes, too.
             read_direction(job, steps, room, first + i, i)
             add_columns(steps, room, room.along, found)
             write_columns(job, steps, room, first + i, count)
-
-
-@compiled
-def _clear_columns(steps: Steps, room: Room) -> None:
-    clear(room.of_columns.shared, LANES * (1 + steps.num_weights))
-    clear(room.of_columns.sample, LANES * (1 + steps.num_inputs + steps.num_weights))
 
 
 def _work(run: Callable[[Pointer, Steps, Room, int], None]) -> Callable[[int], None]:
@@ -224,13 +219,22 @@ work_pull = _work(_run_pull)
 work_curve = _work(_run_curve)
 
 
-@compiled
-def work_in_stages(address: int) -> None:
-    """Claims tickets of a job over large states until none is left; see ``stages``."""
-    job = words(address)
-    ticket = fetch_add(address + 8 * GROUP, 1)
-    if ticket >= job[GROUPS]:
-        return
-    steps = read(job[PROGRAM], True)
-    room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
-    sweep_in_stages(address, job, steps, room, ticket)
+def _work_in_stages(
+    sweep: Callable[[int, Pointer, Steps, Room, int], None],
+) -> Callable[[int], None]:
+    @compiled
+    def work(address: int) -> None:
+        job = words(address)
+        ticket = fetch_add(address + 8 * GROUP, 1)
+        if ticket >= job[GROUPS]:
+            return
+        steps = read(job[PROGRAM], True)
+        room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
+        sweep(address, job, steps, room, ticket)
+
+    return work
+
+
+# Each claims tickets of a job over large states until none is left; see ``stages``.
+work_evolve_in_stages = _work_in_stages(evolve_in_stages)
+work_pull_in_stages = _work_in_stages(pull_in_stages)
