@@ -68,6 +68,9 @@ CASES: dict[str, Callable[[], Case]] = {
 SPECIFICATIONS: dict[str, Callable[[int], Specification]] = {
     "Z": lambda n: Expectation(),
     "Pauli sums": lambda n: Expectation(observables(n)),
+    "ten diagonals": lambda n: Expectation(
+        [SparsePauliOp.from_sparse_list([("Z", [q % n], 1.0 + q)], n) for q in range(10)]
+    ),
     "classes": lambda n: Probabilities(lambda outcome: outcome % 3, 3),
     "probabilities": lambda n: Probabilities(),
     "one probability": lambda n: Probabilities(bits=(0,)),
@@ -133,8 +136,9 @@ def test_every_batch_is_its_samples(batch: int) -> None:
     case = tutorial(6)
     backend = double(case)
     x, w = drawn(case, batch)
-    by_inputs, by_weights = backend.jacobian(x, w, wrt_inputs=True)
+    values, (by_inputs, by_weights) = backend.value(x, w), backend.jacobian(x, w, wrt_inputs=True)
     for i in range(batch):
+        np.testing.assert_allclose(values[i], backend.value(x[i : i + 1], w)[0], atol=ATOL)
         alone = backend.jacobian(x[i : i + 1], w, wrt_inputs=True)
         np.testing.assert_allclose(by_inputs[i], alone[0][0], atol=ATOL)
         np.testing.assert_allclose(by_weights[i], alone[1][0], atol=ATOL)

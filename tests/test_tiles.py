@@ -5,7 +5,7 @@ Most run with tiles of a few rows, so that small circuits have many of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -76,6 +76,13 @@ def random_network(seed: int, num_qubits: int, num_gates: int) -> Case:
     return Case(circuit, tuple(x), tuple(w))
 
 
+def diagonals(num_qubits: int) -> list[SparsePauliOp]:
+    """More observables than are swept at once, which the sweep measures itself."""
+    pairs = [(q % num_qubits, (q + 1) % num_qubits) for q in range(10)]
+    terms = [[("Z", [a], 1.0 + q), ("ZZ", [a, b], -0.5)] for q, (a, b) in enumerate(pairs)]
+    return [SparsePauliOp.from_sparse_list(each, num_qubits) for each in terms]
+
+
 def drawn(case: Case, batch: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
     sizes = (batch, len(case.inputs)), len(case.weights)
@@ -103,15 +110,20 @@ def test_states_of_random_circuits(small: None) -> None:
 
 
 @pytest.mark.parametrize("num_qubits", [4, 5, 7])
-def test_derivatives(small: None, num_qubits: int) -> None:
+@pytest.mark.parametrize("kind", [observables, diagonals])
+def test_derivatives(
+    small: None, kind: Callable[[int], list[SparsePauliOp]], num_qubits: int
+) -> None:
     case = network(num_qubits)
-    measured = observables(num_qubits)
+    measured = kind(num_qubits)
     model = model_of(case, Expectation(measured))
     assert is_tiled(model)
     x, w = drawn(case, 3)
-    by_inputs, by_weights = CompiledBackend(model, "double").jacobian(x, w, wrt_inputs=True)
-    for row, of_x, of_w in zip(x, by_inputs, by_weights, strict=True):
-        _, slopes = derivatives(case, measured, row, w)
+    backend = CompiledBackend(model, "double")
+    values, (by_inputs, by_weights) = backend.value(x, w), backend.jacobian(x, w, wrt_inputs=True)
+    for row, own, of_x, of_w in zip(x, values, by_inputs, by_weights, strict=True):
+        expected, slopes = derivatives(case, measured, row, w)
+        np.testing.assert_allclose(own, expected, atol=1e-11)
         np.testing.assert_allclose(np.concatenate([of_x, of_w], axis=-1), slopes, atol=1e-9)
 
 
@@ -139,9 +151,10 @@ def test_more_bras_than_are_swept_at_once(small: None) -> None:
             np.testing.assert_allclose(mine[:, o], theirs[:, 0], atol=1e-12)
 
 
-def test_single_precision(small: None) -> None:
+@pytest.mark.parametrize("kind", [observables, diagonals])
+def test_single_precision(small: None, kind: Callable[[int], list[SparsePauliOp]]) -> None:
     case = network(6)
-    model = model_of(case, Expectation(observables(6)))
+    model = model_of(case, Expectation(kind(6)))
     x, w = (part.astype(np.float32) for part in drawn(case, 2))
     single = CompiledBackend(model, "single").jacobian(x, w, wrt_inputs=True)
     double = CompiledBackend(model, "double").jacobian(
@@ -149,15 +162,19 @@ def test_single_precision(small: None) -> None:
     )
     for found, expected in zip(single, double, strict=True):
         assert found.dtype == np.float32
-        np.testing.assert_allclose(found, expected, atol=2e-5)
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-5)
 
 
 @pytest.mark.parametrize("threads", [2, 5, 64])
+@pytest.mark.parametrize("kind", [observables, diagonals])
 def test_threads_change_no_digit(
-    small: None, threads: int, monkeypatch: pytest.MonkeyPatch
+    small: None,
+    kind: Callable[[int], list[SparsePauliOp]],
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case = network(8)
-    model = model_of(case, Expectation(observables(8)))
+    model = model_of(case, Expectation(kind(8)))
     x, w = drawn(case, 3)
     alone = CompiledBackend(model, "double")
     alone._threads = 1

@@ -17,6 +17,7 @@ from jaxqnn.backends.atoms import Atoms
 from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint
 from jaxqnn.measure.eager import Outcomes, outcomes_of
+from jaxqnn.measure.outcomes import Diagonal
 from jaxqnn.model import Model
 from jaxqnn.processes import cores, refuse_after_fork
 from jaxqnn.promotion import usual_promotion
@@ -42,13 +43,18 @@ class CompiledBackend:
         self._atoms = None if model.atoms is None else Atoms(model.columns)
         self._head = tuple(model.arrays.words[:HEAD].tolist())
         self._program = model.arrays.words.ctypes.data
+        self._is_tiled = self._head[15] > 0
         # Batches go to threads in pieces, but of large states one at a time.
-        self._threads = cores() if self._head[15] else 1
+        self._threads = cores() if self._is_tiled else 1
         self._size = 1 << model.program.num_qubits
         self._footprints: dict[int, Footprint] = {}
         columns = sum(model.arrays.column_counts)
         self._by_push = model.measurement.num_outputs > columns
         self.num_cotangents = min(model.measurement.num_outputs, columns)
+        self._weights: Floats | None = None
+        if isinstance(model.measurement, Diagonal):
+            dtype = np.float64 if self._is_double else np.float32
+            self._weights = np.ascontiguousarray(model.measurement.weights, dtype)
 
     @cached_property
     def _outcomes(self) -> Outcomes:
@@ -65,18 +71,20 @@ class CompiledBackend:
     def value(self, x: Floats, w: Floats) -> Floats:
         """See ``Backend``."""
         with np.errstate(all="ignore"):
-            return self._outcomes.outputs(self._evolved(*self._columns(x, w)))
+            columns = self._columns(x, w)
+            if self._weights is not None:
+                return self._measured(*columns, self._weights)
+            return self._outcomes.outputs(self._evolved(*columns))
 
     def jacobian(self, x: Floats, w: Floats, *, wrt_inputs: bool) -> tuple[Floats, Floats]:
         """See ``Backend``."""
         del wrt_inputs  # they cost next to nothing
         with np.errstate(all="ignore"):
             columns = self._columns(x, w)
-            state = self._evolved(*columns)
             if self._by_push:
-                found = self._pushed(*columns, state)
+                found = self._pushed(*columns, self._evolved(*columns))
             else:
-                of_x, of_w = self._pulled(*columns, state, self._outcomes.bras(state))
+                of_x, of_w = self._pulled_each(*columns)
                 found = np.moveaxis(of_x, 0, 1), np.moveaxis(of_w, 0, 1)
         if self._atoms is None:
             return found
@@ -121,13 +129,38 @@ class CompiledBackend:
         self._run(words.EVOLVE, x, w, {words.OUT: out})
         return out
 
+    def _measured(self, x: Floats, w: Floats, weights: Floats) -> Floats:
+        """The outputs (B, m), by diagonals."""
+        out = np.empty((x.shape[0], weights.shape[0]), x.dtype)
+        arrays = {words.WEIGHTS: weights, words.OUT: out}
+        if self._is_tiled:
+            arrays[words.STATE] = aligned((x.shape[0], 2, self._size), x.dtype)
+        self._run(words.VALUE, x, w, arrays, directions=weights.shape[0])
+        return out
+
+    def _pulled_each(self, x: Floats, w: Floats) -> tuple[Floats, Floats]:
+        """From the gradient of each output: (m, B, P) and (m, B, W)."""
+        if self._weights is None:
+            state = self._evolved(x, w)
+            return self._pulled(x, w, state, self._outcomes.bras(state))
+        arrays, count = {words.WEIGHTS: self._weights}, self._weights.shape[0]
+        if not self._is_tiled:
+            return self._cotangents(words.JACOBIAN, x, w, arrays, count)
+        arrays[words.STATE] = self._evolved(x, w)
+        return self._cotangents(words.PULL, x, w, arrays, count)
+
     def _pulled(self, x: Floats, w: Floats, state: Floats, bras: Floats) -> tuple[Floats, Floats]:
         """From bras (m, B, 2, 2^n): (m, B, P) and (m, B, W)."""
-        count, batch = bras.shape[:2]
-        of_x = np.empty((count, batch, x.shape[1]), x.dtype)
-        of_w = np.empty((count, batch, w.size), x.dtype)
-        arrays = {words.STATE: state, words.BRA: bras, words.OUT_X: of_x, words.OUT_W: of_w}
-        self._run(words.PULL, x, w, arrays, directions=count)
+        arrays = {words.STATE: state, words.BRA: bras}
+        return self._cotangents(words.PULL, x, w, arrays, bras.shape[0])
+
+    def _cotangents(
+        self, operation: int, x: Floats, w: Floats, arrays: dict[int, Floats], count: int
+    ) -> tuple[Floats, Floats]:
+        of_x = np.empty((count, x.shape[0], x.shape[1]), x.dtype)
+        of_w = np.empty((count, x.shape[0], w.size), x.dtype)
+        arrays = arrays | {words.OUT_X: of_x, words.OUT_W: of_w}
+        self._run(operation, x, w, arrays, directions=count)
         return of_x, of_w
 
     def _pushed(self, x: Floats, w: Floats, state: Floats) -> tuple[Floats, Floats]:

@@ -44,9 +44,11 @@ from jaxqnn.sweep.cpu.work import (
     work_curve,
     work_evolve,
     work_evolve_in_stages,
+    work_jacobian,
     work_pull,
     work_pull_in_stages,
     work_push,
+    work_value,
 )
 
 # Where fields are in the structures of c_api.h, in bytes.
@@ -116,8 +118,24 @@ def help_curve(address: int) -> int:
 
 
 @callback(types.intp(types.intp))
+def help_value(address: int) -> int:
+    """A thread's part of a VALUE."""
+    work_value(address)
+    _let_go(address)
+    return 0
+
+
+@callback(types.intp(types.intp))
+def help_jacobian(address: int) -> int:
+    """A thread's part of a JACOBIAN."""
+    work_jacobian(address)
+    _let_go(address)
+    return 0
+
+
+@callback(types.intp(types.intp))
 def help_evolve_in_stages(address: int) -> int:
-    """A thread's part of an EVOLVE of large states."""
+    """A thread's part of an EVOLVE or VALUE of large states."""
     work_evolve_in_stages(address)
     _let_go(address)
     return 0
@@ -137,9 +155,12 @@ _HELPERS = (
     help_push,
     help_pull,
     help_curve,
+    help_value,
+    help_jacobian,
     help_evolve_in_stages,
     help_pull_in_stages,
 )
+_PULL_IN_STAGES = len(_HELPERS) - 1
 _FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
 
 
@@ -175,7 +196,7 @@ _helpers = symbol(_NAME)
 def _helper_of(job: Pointer) -> int:
     """Which of the helpers does a job."""
     if job[TILED]:
-        return 4 if job[OPERATION] == EVOLVE else 5
+        return _PULL_IN_STAGES if job[OPERATION] == PULL else _PULL_IN_STAGES - 1
     return job[OPERATION]
 
 

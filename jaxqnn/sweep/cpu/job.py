@@ -5,11 +5,16 @@ Every thread runs ``work`` on the same block; each claims one group after the ot
 left.  Arrays are of either precision, all of one: x (E, B, P), w (E, W), states (E, B, 2, 2^n),
 directions and cotangents of the columns (E, T, B, P) and (E, T, B, W) (directions of w one for each
 of C groups of samples, (E, T, C, W)), of the states (E, T, B, 2, 2^n).
+
+VALUE and JACOBIAN are of T diagonal outputs, sum_x weights[t, x] |psi[x]|^2: an EVOLVE that is
+measured, and one whose states are pulled back at once; their weights are (T, 2^n), the outputs
+(E, B, T).  Large states are kept, so of them a Jacobian is two jobs: its second is a PULL whose
+bras are made of the weights.
 """
 
 from __future__ import annotations
 
-EVOLVE, PUSH, PULL, CURVE = range(4)
+EVOLVE, PUSH, PULL, CURVE, VALUE, JACOBIAN = range(6)
 
 # Directions, or bras, that a sweep carries beside the state at once.
 TOGETHER = 8
@@ -36,7 +41,8 @@ CHUNKS = 64
     X,
     W,
     STATE,
-    BRA,
+    BRA,  # or 0 if there are weights
+    WEIGHTS,
     ALONG_X,
     ALONG_W,
     OUT,
@@ -47,5 +53,5 @@ CHUNKS = 64
     WORKERS,
     TILED,  # whether states are swept in stages, see ``tiling``
     SHARED_BYTES,  # before the threads' rooms
-) = range(28)
-SIZE = 28
+) = range(29)
+SIZE = 29

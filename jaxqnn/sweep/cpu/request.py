@@ -23,7 +23,7 @@ class Sizes(NamedTuple):
     Attributes:
         members: E, weight vectors.
         batch: B, samples of each.
-        directions: T, of the columns or of bras.
+        directions: T, of the columns, of bras or of outputs.
         bras: 1 or T, see ``job.BRAS``.
         classes: C, see ``job``.
         single: Whether numbers are of single precision.
@@ -50,7 +50,7 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
     n, _, inputs, weights, _, layers, rotated, shared, sample, given = head[:10]
     stages, tile_bits, turns = head[14:17]
     items = sizes.members * sizes.batch
-    tiled = tile_bits > 0 and operation in (words.EVOLVE, words.PULL)
+    tiled = tile_bits > 0 and operation in (words.EVOLVE, words.PULL, words.VALUE)
     by_label = tiled or lanes_are_labels(n, items)
     groups = items if by_label else -(-items // LANES)
     together = min(words.TOGETHER, sizes.directions)
@@ -58,8 +58,11 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
     if tiled:
         # A group is a chunk of a stage's tiles; the last of a reverse sweep ends it.
         chunks = min(words.CHUNKS, 1 << n - LANE_BITS - tile_bits)
-        rounds = -(-sizes.directions // together)
-        groups *= chunks * rounds * (stages + (operation == words.PULL))
+        if operation == words.PULL:
+            groups *= -(-sizes.directions // together)
+        # After the stages: the last one's cotangents; what chunks measure, and their sum.
+        after = {words.EVOLVE: 0, words.PULL: 1, words.VALUE: 2}[operation]
+        groups *= chunks * (stages + after)
         workers = max(1, min(threads, chunks))
     sizes_of = (inputs, weights, layers * rotated, shared, sample, given, head[11])
     shape = (*sizes_of, tile_bits if tiled else 0, turns)
@@ -77,7 +80,9 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
     found[words.ROOM_BYTES] = 8 * LANES * room
     found[words.WORKERS], found[words.TILED] = workers, tiled
     if tiled:
-        common = python_of(shared_numbers)(operation, together, n, sizes.single, head)
+        common = python_of(shared_numbers)(
+            operation, together, sizes.directions, n, sizes.single, head
+        )
         found[words.SHARED_BYTES] = 8 * common
     found.setflags(write=False)
     return found

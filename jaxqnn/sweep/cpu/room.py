@@ -13,6 +13,7 @@ from jaxqnn.sweep.cpu.job import (
     CURVE,
     DIRECTIONS,
     EVOLVE,
+    JACOBIAN,
     MEMBERS,
     OPERATION,
     PROGRAM,
@@ -23,6 +24,7 @@ from jaxqnn.sweep.cpu.job import (
     SHARED_BYTES,
     TILED,
     TOGETHER,
+    VALUE,
 )
 from jaxqnn.sweep.cpu.layout import LANES
 from jaxqnn.sweep.cpu.pointers import Pointer, after, numbers, words
@@ -88,12 +90,12 @@ def room_sizes(
     angles = rotations + shared + sample + n + given
     along = together if operation in (PUSH, CURVE) else 0
     found = 0
-    if operation == PULL:
+    if operation in (PULL, JACOBIAN):
         found = together
     elif operation == CURVE:
         found = together + 1
     states = 1 + together
-    if operation == EVOLVE:
+    if operation in (EVOLVE, VALUE):
         states = 1
     elif operation == CURVE:
         states = 2 * together + 2
@@ -116,12 +118,16 @@ def room_sizes(
 
 
 @compiled
-def shared_numbers(operation: int, together: int, n: int, single: bool, head: Any) -> int:
+def shared_numbers(
+    operation: int, together: int, outputs: int, n: int, single: bool, head: Any
+) -> int:
     """How many numbers the threads have in common that sweep in stages, a multiple of eight.
 
     They are the states of a reverse sweep, for each chunk of tiles the sums of what it found, and
-    the cotangents.
+    the cotangents; or what each chunk measured.
     """
+    if operation == VALUE:
+        return LANES * -(-CHUNKS * outputs // LANES)
     if operation != PULL:
         return 0
     angles = head[5] * head[6] + head[7] + head[8] + n

@@ -13,6 +13,7 @@ from jaxqnn.sweep.cpu.angles import Cotangents, cotangents_at
 from jaxqnn.sweep.cpu.columns import (
     add_columns,
     clear_columns,
+    put,
     read_columns,
     write_columns,
 )
@@ -26,11 +27,14 @@ from jaxqnn.sweep.cpu.job import (
     GROUP,
     GROUPS,
     IS_SINGLE,
+    OPERATION,
     OUT,
     PROGRAM,
     ROOM,
     STATE,
     TOGETHER,
+    VALUE,
+    WEIGHTS,
 )
 from jaxqnn.sweep.cpu.layers import clear
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
@@ -44,7 +48,7 @@ from jaxqnn.sweep.cpu.pointers import (
     singles,
 )
 from jaxqnn.sweep.cpu.room import Room
-from jaxqnn.sweep.cpu.simd import load, total
+from jaxqnn.sweep.cpu.simd import load, store, total, zeros
 from jaxqnn.sweep.cpu.staged import forward, kind_of, reverse
 from jaxqnn.sweep.cpu.steps import Steps
 from jaxqnn.sweep.cpu.tiles import (
@@ -70,9 +74,9 @@ _PATIENCE = 2000
 
 @compiled
 def _read(
-    job: Pointer, address: int, steps: Steps, row: int, room: Room, size: int, run: int, to: Pointer
+    job: Pointer, address: int, half: int, row: int, room: Room, size: int, run: int, to: Pointer
 ) -> None:
-    half, labels = 1 << steps.num_qubits, room.tiled.labels
+    labels = room.tiled.labels
     if job[IS_SINGLE]:
         gather(singles(address), half, row, labels, size, run, to)
     else:
@@ -152,14 +156,15 @@ def _forward_chunk(
         start_factors(steps, tiles, room.values, tiled.factors)
         start_patterns(steps, tiles, tiled.labels, tiled.patterns)
     number = 4 if job[IS_SINGLE] else 8
-    address = job[OUT] + number * (2 << steps.num_qubits) * room.items[0]
+    states = job[STATE] if job[OPERATION] == VALUE else job[OUT]
+    address = states + number * (2 << steps.num_qubits) * room.items[0]
     for tile in range(begin, end):
         row = first_row(steps, tiles, stage, tile)
         if is_first:
             pattern = start_pattern(steps, tiles, row << LANE_BITS)
             fill(steps, pattern, tiled.patterns, tiled.factors, size, room.states)
         else:
-            _read(job, address, steps, row, room, size, run, room.states)
+            _read(job, address, 1 << steps.num_qubits, row, room, size, run, room.states)
         forward(steps, tiles, stage, row, room.values, room, room.states)
         _write(job, room.states, steps, row, room, size, run, address)
 
@@ -189,13 +194,19 @@ def _reverse_chunk(
         row = first_row(steps, tiles, stage, tile)
         for s in range(1 + bras):
             address = job[ROOM] + bytes_of_state * s
+            half, to = 1 << steps.num_qubits, after(room.states, s * ROW * size)
+            is_made = index == 0 and s > 0 and job[BRA] == 0
             if index == 0:
                 address = job[STATE] + bytes_of_state * item
-                if s > 0:
+                if is_made:
+                    address, half = job[WEIGHTS] + bytes_of_state // 2 * (first + s - 1), 0
+                elif s > 0:
                     which = (item // batch * job[DIRECTIONS] + first + s - 1) * batch + item % batch
                     address = job[BRA] + bytes_of_state * which
-            to = after(room.states, s * ROW * size)
-            _read(job, address, steps, row, room, size, run, to)
+            _read(job, address, half, row, room, size, run, to)
+            if is_made:
+                for p in range(0, ROW * size, LANES):
+                    store(to, p, 2.0 * load(to, p) * load(room.states, p))
         reverse(steps, tiles, stage, row, room.values, room, bras, found)
         if stage > 0:
             for s in range(1 + bras):
@@ -246,19 +257,61 @@ def _num_tiles(steps: Steps, tiles: Tiles) -> int:
 
 
 @compiled
+def _measure_chunk(job: Pointer, steps: Steps, chunk: int, chunks: int, item: int) -> None:
+    """The outputs' sums over a part of the labels."""
+    size, outputs, sums = 1 << steps.num_qubits, job[DIRECTIONS], numbers(job[ROOM])
+    begin, end = chunk * size // chunks, (chunk + 1) * size // chunks
+    real, own = 2 * size * item, 0.0
+    for t in range(outputs):
+        if job[IS_SINGLE]:
+            state, weights = after(singles(job[STATE]), real), singles(job[WEIGHTS])
+            own = _weighted(state, after(weights, size * t), begin, end, size)
+        else:
+            state, weights = after(numbers(job[STATE]), real), numbers(job[WEIGHTS])
+            own = _weighted(state, after(weights, size * t), begin, end, size)
+        sums[chunk * outputs + t] = own
+
+
+@compiled
+def _weighted(state: Pointer, weights: Pointer, begin: int, end: int, size: int) -> float:
+    found = zeros()
+    for p in range(begin, end, LANES):
+        a, b = load(state, p), load(state, p + size)
+        found = found + load(weights, p) * (a * a + b * b)
+    return total(found)
+
+
+@compiled
+def _sum_measured(job: Pointer, chunks: int, item: int) -> None:
+    outputs, sums = job[DIRECTIONS], numbers(job[ROOM])
+    for t in range(outputs):
+        whole = 0.0
+        for chunk in range(chunks):
+            whole += sums[chunk * outputs + t]
+        put(job, job[OUT], item * outputs + t, whole)
+
+
+@compiled
 def evolve_in_stages(address: int, job: Pointer, steps: Steps, room: Room, ticket: int) -> None:
-    """Does ticket after ticket of an EVOLVE, from one that was claimed on."""
+    """Does ticket after ticket of an EVOLVE or VALUE, from one that was claimed on."""
     tiles = read_tiles(steps, job[PROGRAM])
     count = _num_tiles(steps, tiles)
     chunks, present = min(CHUNKS, count), -1
+    # To measure is two stages more: the chunks' sums, and theirs.
+    stages = tiles.num_stages + (2 if job[OPERATION] == VALUE else 0)
     while ticket < job[GROUPS]:
         chunk, before = ticket % chunks, ticket // chunks
-        stage, item = before % tiles.num_stages, before // tiles.num_stages
+        stage, item = before % stages, before // stages
         if item != present:
             present = _attend(job, steps, room, item)
         _await(address, before * chunks)
         begin, end = chunk * count // chunks, (chunk + 1) * count // chunks
-        _forward_chunk(job, steps, tiles, stage, begin, end, room)
+        if stage < tiles.num_stages:
+            _forward_chunk(job, steps, tiles, stage, begin, end, room)
+        elif stage == tiles.num_stages:
+            _measure_chunk(job, steps, chunk, chunks, item)
+        elif chunk == 0:
+            _sum_measured(job, chunks, item)
         fetch_add(address + 8 * DONE, 1)
         ticket = fetch_add(address + 8 * GROUP, 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from jaxqnn.sweep.cpu import sweeps
 from jaxqnn.sweep.cpu.angles import cotangents_at, project, project_slope, slopes_at
@@ -32,12 +33,13 @@ from jaxqnn.sweep.cpu.job import (
     STATE,
     THREADS,
     TOGETHER,
+    WEIGHTS,
 )
 from jaxqnn.sweep.cpu.layers import clear, size_of_state
 from jaxqnn.sweep.cpu.layout import LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer, fetch_add, numbers, singles, words
 from jaxqnn.sweep.cpu.room import Room, cut
-from jaxqnn.sweep.cpu.simd import gather_rows, load, scatter_rows, store
+from jaxqnn.sweep.cpu.simd import gather_rows, load, scatter_rows, store, total, zeros
 from jaxqnn.sweep.cpu.stages import evolve_in_stages, pull_in_stages
 from jaxqnn.sweep.cpu.steps import Steps, read
 from jaxqnn.sweep.cpu.sweeps import state_at
@@ -152,13 +154,82 @@ def _run_pull(job: Pointer, steps: Steps, room: Room, count: int) -> None:
             _states_at(job, steps, room, first + o, directions)
             _fetch(job, steps, job[BRA], room.at, state_at(steps, states, 1 + o))
         sweeps.pull(steps, room.values, room.work, states, room.other, several, found)
+        _write_cotangents(job, steps, room, first, several, count)
+
+
+@compiled
+def _write_cotangents(
+    job: Pointer, steps: Steps, room: Room, first: int, several: int, count: int
+) -> None:
+    for o in range(several):
+        own = cotangents_at(steps, room.found, o)
+        if steps.num_given > 0:
+            project(steps, room.values, own.amplitudes)
+        clear_columns(steps, room)
+        add_columns(steps, room, room.columns, own)
+        write_columns(job, steps, room, first + o, count)
+
+
+@compiled
+def _run_value(job: Pointer, steps: Steps, room: Room, count: int) -> None:
+    """The outputs, by diagonals."""
+    moved = sweeps.evolve(steps, room.values, room.work, room.states, room.other)
+    state, outputs = room.other if moved else room.states, job[DIRECTIONS]
+    for t in range(outputs):
+        by_lane = _measure(job, steps, room, t, state)
+        if job[BY_LABEL]:
+            put(job, job[OUT], room.items[0] * outputs + t, total(by_lane))
+        else:
+            store(room.work.phases, 0, by_lane)
+            for lane in range(count):
+                put(job, job[OUT], room.items[lane] * outputs + t, room.work.phases[lane])
+
+
+@compiled
+def _run_jacobian(job: Pointer, steps: Steps, room: Room, count: int) -> None:
+    """The columns' cotangents from the gradients of such outputs."""
+    outputs, size = job[DIRECTIONS], size_of_state(steps)
+    for first in range(0, outputs, TOGETHER):
+        several = min(TOGETHER, outputs - first)
+        moved = sweeps.evolve(steps, room.values, room.work, room.states, room.other)
+        now, other = (room.other, room.states) if moved else (room.states, room.other)
         for o in range(several):
-            own = cotangents_at(steps, found, o)
-            if steps.num_given > 0:
-                project(steps, room.values, own.amplitudes)
-            clear_columns(steps, room)
-            add_columns(steps, room, room.columns, own)
-            write_columns(job, steps, room, first + o, count)
+            bra = state_at(steps, now, 1 + o)
+            _read_weights(job, steps, room, first + o, bra)
+            for p in range(0, size, ROW):
+                twice = 2.0 * load(bra, p)
+                store(bra, p, twice * load(now, p))
+                store(bra, p + LANES, twice * load(now, p + LANES))
+        sweeps.pull(steps, room.values, room.work, now, other, several, room.found)
+        _write_cotangents(job, steps, room, first, several, count)
+
+
+@compiled
+def _measure(job: Pointer, steps: Steps, room: Room, t: int, state: Pointer) -> Any:
+    """sum_x weights[t, x] |psi[x]|^2 by lane; in the room of phases are the weights."""
+    _read_weights(job, steps, room, t, room.work.phases)
+    found = zeros()
+    for p in range(0, size_of_state(steps), ROW):
+        a, b = load(state, p), load(state, p + LANES)
+        found = found + load(room.work.phases, p) * (a * a + b * b)
+    return found
+
+
+@compiled
+def _read_weights(job: Pointer, steps: Steps, room: Room, t: int, to: Pointer) -> None:
+    """Reads weights of the rows and lanes, in the place of the real parts of a state."""
+    rows, first = 1 << steps.row_bits, t << steps.num_qubits
+    if job[BY_LABEL]:
+        for lane in range(LANES):
+            room.at[lane] = first + (lane << steps.row_bits)
+        for row in range(0, rows, LANES):
+            if job[IS_SINGLE]:
+                gather_rows(singles(job[WEIGHTS]), room.at, row, to, row * ROW)
+            else:
+                gather_rows(numbers(job[WEIGHTS]), room.at, row, to, row * ROW)
+    else:
+        for row in range(rows):
+            store(to, row * ROW, zeros() + number(job, job[WEIGHTS], first + row))
 
 
 @compiled
@@ -217,6 +288,8 @@ work_evolve = _work(_run_evolve)
 work_push = _work(_run_push)
 work_pull = _work(_run_pull)
 work_curve = _work(_run_curve)
+work_value = _work(_run_value)
+work_jacobian = _work(_run_jacobian)
 
 
 def _work_in_stages(
