@@ -190,7 +190,8 @@ def row(work: Work) -> list[str]:
     for mine, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         scale = float(np.abs(theirs).max())
         np.testing.assert_allclose(mine, theirs, atol=work.rtol * scale, rtol=0)
-    mine, theirs = (steady(lambda f=f: f(*work.arguments)) for f in (work.ours, work.peer))
+    mine = steady(lambda: work.ours(*work.arguments))
+    theirs = steady(lambda: work.peer(*work.arguments))
     return [
         work.title,
         f"{first:.2f} s",

@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("orbax.checkpoint")
 
+from jaxqnn.examples import resumable  # noqa: E402 - it needs orbax
+
 STEPS = 30
 
 
@@ -44,3 +46,15 @@ def test_a_killed_run_goes_on_to_the_same_curve(tmp_path: Path) -> None:
     curves = [np.loadtxt(path / "losses.csv", skiprows=1) for path in (killed, whole)]
     assert curves[0].shape == (STEPS,)
     np.testing.assert_allclose(curves[0], curves[1], rtol=0, atol=1e-7)
+
+
+def test_another_network_is_not_trained_in_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resumable.claim(tmp_path, 3)
+    resumable.claim(tmp_path, 3)
+    with pytest.raises(SystemExit) as ended:
+        resumable.main([str(tmp_path), "--qubits", "4"])
+    assert ended.value.code == 2
+    assert "network of 3 qubits, not 4: pass --qubits 3" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [tmp_path / "qubits"]

@@ -85,7 +85,7 @@ class CompiledBackend:
                 found = self._pushed(*columns, self._evolved(*columns))
             else:
                 of_x, of_w = self._pulled_each(*columns)
-                found = np.moveaxis(of_x, 0, 1), np.moveaxis(of_w, 0, 1)
+                found = of_x.swapaxes(0, 1), of_w.swapaxes(0, 1)
         if self._atoms is None:
             return found
         with self._jax():

@@ -103,6 +103,28 @@ def train(directory: Path, steps: int, num_qubits: int = 4) -> None:
     )
 
 
+def claim(directory: Path, num_qubits: int) -> None:
+    """Notes what is trained in a directory.
+
+    Args:
+        directory: See ``train``.
+        num_qubits: See ``train``.
+
+    Raises:
+        ValueError: If it is a network of another size.
+    """
+    file = directory / "qubits"
+    if not file.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{num_qubits}\n")
+    kept = int(file.read_text())
+    if kept != num_qubits:
+        raise ValueError(
+            f"{directory} holds the training of a network of {kept} qubits, not {num_qubits}: "
+            f"pass --qubits {kept}, or another directory"
+        )
+
+
 def progress(first: int, steps: int, state: dict[str, Any]) -> Iterator[int]:
     """Counts the steps that are left, and tells how it goes once a second."""
     begun = told = time.monotonic()
@@ -127,6 +149,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--qubits", type=count, default=4, help="[4]")
     given = parser.parse_args(arguments)
     with program():
+        try:
+            claim(given.directory, given.qubits)
+        except ValueError as error:
+            parser.error(str(error))
         train(given.directory, given.steps, given.qubits)
 
 
