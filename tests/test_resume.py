@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("orbax.checkpoint")
 
-from jaxqnn.examples import resumable  # noqa: E402 - it needs orbax
+from jaxqnn.examples import resumable
 
 STEPS = 30
 
