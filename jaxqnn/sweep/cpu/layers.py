@@ -168,9 +168,10 @@ def _combinations(maps: Pointer, bits: int, table: Pointer) -> None:
 
 
 @compiled
-def _rotate_one(
+def rotate_one(
     state: Pointer, size: int, bit: int, cosine: Pointer, sine: Pointer, at: int, way: float
 ) -> None:
+    """exp(way t/2 J) of a bit of the row; at ``at`` are cos t/2 and sin t/2."""
     c, s = load(cosine, at), way * load(sine, at)
     step = ROW << bit
     for base in range(0, size, 2 * step):
@@ -210,7 +211,7 @@ def rotate_two(
 
 
 @compiled
-def _rotate_lanes(
+def rotate_lanes(
     state: Pointer,
     size: int,
     bit: int,
@@ -220,6 +221,7 @@ def _rotate_lanes(
     way: float,
     signs: Pointer,
 ) -> None:
+    """The same of a bit of the lane."""
     # J on a bit is -1 where it is 0 and +1 where it is 1, after the exchange of the two.
     c = load(cosine, at)
     s = -way * load(sine, at) * load(signs, LANES << bit)
@@ -229,7 +231,8 @@ def _rotate_lanes(
 
 
 @compiled
-def _is_identity(values: Values, at: int) -> bool:
+def is_identity(values: Values, at: int) -> bool:
+    """Whether a rotation does nothing in any lane."""
     for lane in range(at, at + LANES):
         if values.cosine[lane] != 1.0 or values.sine[lane] != 0.0:
             return False
@@ -244,18 +247,18 @@ def rotate(
     if steps.block[l] >= 0:
         entries = 2 * steps.block_size * steps.block_size
         at = (2 * steps.block[l] + (way < 0.0)) * entries
-        _apply_block(steps, after(steps.blocks, at), column, state)
+        apply_block(steps, after(steps.blocks, at), column, state)
         return
     cosine, sine, count = values.cosine, values.sine, steps.num_rotated
     size = size_of_state(steps)
     waiting = -1
     for k in range(count):
         at = (l * count + k) * LANES
-        if _is_identity(values, at):
+        if is_identity(values, at):
             continue
         bit = steps.rotated[k]
         if bit >= steps.row_bits:
-            _rotate_lanes(state, size, bit - steps.row_bits, cosine, sine, at, way, steps.signs)
+            rotate_lanes(state, size, bit - steps.row_bits, cosine, sine, at, way, steps.signs)
         elif waiting < 0:
             waiting = k
         else:
@@ -264,11 +267,11 @@ def rotate(
             waiting = -1
     if waiting >= 0:
         at = (l * count + waiting) * LANES
-        _rotate_one(state, size, steps.rotated[waiting], cosine, sine, at, way)
+        rotate_one(state, size, steps.rotated[waiting], cosine, sine, at, way)
 
 
 @compiled
-def _apply_block(steps: Steps, block: Pointer, column: Pointer, state: Pointer) -> None:
+def apply_block(steps: Steps, block: Pointer, column: Pointer, state: Pointer) -> None:
     """A complex matrix on the most significant bits, (2, S, S), or as ``steps.by_lane`` has it."""
     size, numbers = steps.block_size, size_of_state(steps)
     half = size * size

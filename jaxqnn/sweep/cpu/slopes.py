@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from jaxqnn.sweep.cpu.angles import Slopes
+from jaxqnn.sweep.cpu.angles import Cotangents, Slopes, Values, cotangents_at
 from jaxqnn.sweep.cpu.jit import compiled
-from jaxqnn.sweep.cpu.layers import put_down, size_of_state, transform
+from jaxqnn.sweep.cpu.layers import (
+    is_identity,
+    put_down,
+    rotate,
+    rotate_lanes,
+    rotate_one,
+    rotate_two,
+    size_of_state,
+    transform,
+)
 from jaxqnn.sweep.cpu.layout import LANES, ROW
-from jaxqnn.sweep.cpu.pointers import Pointer
+from jaxqnn.sweep.cpu.pointers import Pointer, after
 from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
 from jaxqnn.sweep.cpu.steps import Steps
 
@@ -82,6 +91,139 @@ def note_rotations(steps: Steps, l: int, state: Pointer, bra: Pointer, out: Poin
             waiting = -1
     if waiting >= 0:
         correlate(steps, steps.rotated[waiting], state, bra, out, (l * count + waiting) * LANES)
+
+
+@compiled
+def undo_two(
+    size: int,
+    low: int,
+    high: int,
+    cosine: Pointer,
+    sine: Pointer,
+    at: int,
+    at_high: int,
+    state: Pointer,
+    bra: Pointer,
+    out: Pointer,
+    out_low: int,
+    out_high: int,
+) -> None:
+    """Undoes two rotations of a state and a bra as ``rotate_two`` does, and correlates them.
+
+    All in one pass: apart they are three, over the same numbers.
+    """
+    c, s, c_high, s_high = (
+        load(cosine, at),
+        load(sine, at),
+        load(cosine, at_high),
+        load(sine, at_high),
+    )
+    near, far = ROW << low, ROW << high
+    of_low, of_high, less_low, less_high = zeros(), zeros(), zeros(), zeros()
+    for base in range(0, size, 2 * far):
+        for middle in range(base, base + far, 2 * near):
+            for p in range(middle, middle + near, LANES):
+                x00, x01 = load(state, p), load(state, p + near)
+                x10, x11 = load(state, p + far), load(state, p + far + near)
+                y00, y01 = load(bra, p), load(bra, p + near)
+                y10, y11 = load(bra, p + far), load(bra, p + far + near)
+                of_low = of_low + y01 * x00 + y11 * x10
+                less_low = less_low + y00 * x01 + y10 * x11
+                of_high = of_high + y10 * x00 + y11 * x01
+                less_high = less_high + y00 * x10 + y01 * x11
+                z00, z01 = c * x00 + s * x01, c * x01 - s * x00
+                z10, z11 = c * x10 + s * x11, c * x11 - s * x10
+                store(state, p, c_high * z00 + s_high * z10)
+                store(state, p + near, c_high * z01 + s_high * z11)
+                store(state, p + far, c_high * z10 - s_high * z00)
+                store(state, p + far + near, c_high * z11 - s_high * z01)
+                z00, z01 = c * y00 + s * y01, c * y01 - s * y00
+                z10, z11 = c * y10 + s * y11, c * y11 - s * y10
+                store(bra, p, c_high * z00 + s_high * z10)
+                store(bra, p + near, c_high * z01 + s_high * z11)
+                store(bra, p + far, c_high * z10 - s_high * z00)
+                store(bra, p + far + near, c_high * z11 - s_high * z01)
+    store(out, out_low, load(out, out_low) + 0.5 * (of_low - less_low))
+    store(out, out_high, load(out, out_high) + 0.5 * (of_high - less_high))
+
+
+@compiled
+def undo_rotations(
+    steps: Steps,
+    values: Values,
+    l: int,
+    column: Pointer,
+    now: Pointer,
+    bras: int,
+    found: Cotangents,
+) -> None:
+    """Undoes layer l's rotations, or its block, of a state and the bras after it.
+
+    The rotations' cotangents are added to their places.
+    """
+    count, size = steps.num_rotated, size_of_state(steps)
+    if steps.block[l] >= 0:
+        for s in range(1 + bras):
+            rotate(steps, values, l, -1.0, column, after(now, s * size))
+        return
+    waiting = -1
+    for k in range(count):
+        at, trains = (l * count + k) * LANES, steps.trains[l * count + k]
+        if not trains and is_identity(values, at):
+            continue
+        if steps.rotated[k] < steps.row_bits:
+            if waiting >= 0:
+                _undo_pair(steps, values, l, k, waiting, now, bras, found)
+                waiting = -1
+            else:
+                waiting = k
+        else:
+            _undo_one(steps, values, l, k, now, bras, found)
+    if waiting >= 0:
+        _undo_one(steps, values, l, waiting, now, bras, found)
+
+
+@compiled
+def _undo_pair(
+    steps: Steps,
+    values: Values,
+    l: int,
+    k: int,
+    k_high: int,
+    now: Pointer,
+    bras: int,
+    found: Cotangents,
+) -> None:
+    count, size = steps.num_rotated, size_of_state(steps)
+    at, at_high = (l * count + k) * LANES, (l * count + k_high) * LANES
+    low, high = steps.rotated[k], steps.rotated[k_high]
+    cosine, sine = values.cosine, values.sine
+    # The state as it is before is needed for every bra, so it comes with the last.
+    for o in range(bras - 1, 0, -1):
+        bra, out = after(now, (1 + o) * size), cotangents_at(steps, found, o).rotations
+        correlate_two(size, low, high, now, bra, out, at, at_high)
+        rotate_two(bra, size, low, high, cosine, sine, at, at_high, -1.0)
+    bra, out = after(now, size), found.rotations
+    undo_two(size, low, high, cosine, sine, at, at_high, now, bra, out, at, at_high)
+
+
+@compiled
+def _undo_one(
+    steps: Steps, values: Values, l: int, k: int, now: Pointer, bras: int, found: Cotangents
+) -> None:
+    at, bit = (l * steps.num_rotated + k) * LANES, steps.rotated[k]
+    size = size_of_state(steps)
+    if steps.trains[l * steps.num_rotated + k]:
+        for o in range(bras):
+            out = cotangents_at(steps, found, o).rotations
+            correlate(steps, bit, now, after(now, (1 + o) * size), out, at)
+    for s in range(1 + bras):
+        own = after(now, s * size)
+        if bit >= steps.row_bits:
+            lane_bit = bit - steps.row_bits
+            rotate_lanes(own, size, lane_bit, values.cosine, values.sine, at, -1.0, steps.signs)
+        else:
+            rotate_one(own, size, bit, values.cosine, values.sine, at, -1.0)
 
 
 @compiled

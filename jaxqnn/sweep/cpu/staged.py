@@ -9,7 +9,7 @@ from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer, after, odd
 from jaxqnn.sweep.cpu.room import Room
 from jaxqnn.sweep.cpu.simd import load, store
-from jaxqnn.sweep.cpu.slopes import correlate_two, label_cotangents
+from jaxqnn.sweep.cpu.slopes import correlate_two, label_cotangents, undo_two
 from jaxqnn.sweep.cpu.steps import Steps
 from jaxqnn.sweep.cpu.tiles import Tiles, correlate_any, rotate_any, top
 from jaxqnn.sweep.cpu.tiling import PAIR, STEP
@@ -151,10 +151,7 @@ def reverse(
                 turn(size, after(state, s * length), True, -1.0, work)
         elif kind == PAIR:
             j -= 1
-            at = (j - first) * LANES
-            _note_pair(steps, tiles, j, row, room, bras, found)
-            for s in range(1 + bras):
-                _rotate_pair(tiles, j, at, -1.0, room, after(state, s * length))
+            _undo_pair(steps, tiles, j, (j - first) * LANES, row, room, bras, found)
         else:
             if tiles.steps[j * STEP + 7]:
                 _note_single(steps, tiles, j, row, room, bras, found)
@@ -184,24 +181,37 @@ def _note_phases(
 
 
 @compiled
-def _note_pair(
-    steps: Steps, tiles: Tiles, j: int, row: int, room: Room, bras: int, found: Pointer
+def _undo_pair(
+    steps: Steps,
+    tiles: Tiles,
+    j: int,
+    at: int,
+    row: int,
+    room: Room,
+    bras: int,
+    found: Pointer,
 ) -> None:
-    if not (tiles.steps[j * STEP + 7] or tiles.steps[(j + 1) * STEP + 7]):
-        return
-    length, own = ROW << tiles.bits, room.tiled.own
-    one, other = top(tiles.steps[j * STEP + 3]), top(tiles.steps[(j + 1) * STEP + 3])
-    for o in range(bras):
+    """Undoes two rotations of a tile and its bras, and adds their cotangents."""
+    length, own, state = ROW << tiles.bits, room.tiled.own, room.states
+    low, high = top(tiles.steps[j * STEP + 3]), top(tiles.steps[(j + 1) * STEP + 3])
+    of_low, of_high, at_high = 0, LANES, at + LANES
+    if low > high:
+        low, high, of_low, of_high, at, at_high = high, low, of_high, of_low, at_high, at
+    cosine, sine = room.tiled.cosine, room.tiled.sine
+    # The state as it is before is needed for every bra, so it comes with the last.
+    for o in range(bras - 1, -1, -1):
+        bra = after(state, (1 + o) * length)
         clear(own, 2 * LANES)
-        bra = after(room.states, (1 + o) * length)
-        if one < other:
-            correlate_two(length, one, other, room.states, bra, own, 0, LANES)
+        if o > 0:
+            correlate_two(length, low, high, state, bra, own, of_low, of_high)
+            rotate_two(bra, length, low, high, cosine, sine, at, at_high, -1.0)
         else:
-            correlate_two(length, other, one, room.states, bra, own, LANES, 0)
+            undo_two(length, low, high, cosine, sine, at, at_high, state, bra, own, of_low, of_high)
         for i in range(2):
-            to = (o * tiles.most + tiles.steps[(j + i) * STEP + 2]) * LANES
-            more = _signs(steps, tiles, j + i, row) * load(own, i * LANES)
-            store(found, to, load(found, to) + more)
+            if tiles.steps[(j + i) * STEP + 7]:
+                to = (o * tiles.most + tiles.steps[(j + i) * STEP + 2]) * LANES
+                more = _signs(steps, tiles, j + i, row) * load(own, i * LANES)
+                store(found, to, load(found, to) + more)
 
 
 @compiled

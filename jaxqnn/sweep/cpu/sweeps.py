@@ -33,6 +33,7 @@ from jaxqnn.sweep.cpu.slopes import (
     note_phases,
     note_rotations,
     note_start,
+    undo_rotations,
 )
 from jaxqnn.sweep.cpu.steps import Steps
 
@@ -157,16 +158,13 @@ def pull(
     labels, size = work.phases, LANES << steps.row_bits
     _clear_cotangents(steps, bras, found)
     for l in range(steps.num_layers - 1, -1, -1):
-        _rotate(steps, values, l, -1.0, work, now, 1 + bras)
-        turns = has_phases(steps, l)
-        for o in range(bras):
-            own, bra = cotangents_at(steps, found, o), state_at(steps, now, 1 + o)
-            note_rotations(steps, l, now, bra, own.rotations)
-            if turns:
+        undo_rotations(steps, values, l, work.column, now, bras, found)
+        if has_phases(steps, l):
+            for o in range(bras):
+                own, bra = cotangents_at(steps, found, o), state_at(steps, now, 1 + o)
                 clear(labels, size)
                 label_cotangents(1 << steps.row_bits, now, bra, labels)
                 note_phases(steps, l, labels, own.shared, own.sample)
-        if turns:
             _turn(steps, values, l, -1.0, work, now, 1 + bras)
         if steps.moves[l]:
             _relabel(steps, l, 1, work, now, other, 1 + bras)
