@@ -1,4 +1,4 @@
-"""The one list of benchmark problems, and the nine points that the project's aim is stated in."""
+"""The one list of benchmark problems, and the points that the project's aim is stated in."""
 
 from __future__ import annotations
 
@@ -143,14 +143,17 @@ class Target:
 
 
 TARGETS: list[Target] = [
-    Target(Problem("z_product", 4, 64), 5, 10),
+    Target(Problem("z_product", 4, 64), 8, 12),
     Target(Problem("z_product", 8, 64), 6, 10),
     Target(Problem("z_product", 12, 16), 8, 15),
-    Target(Problem("z_product", 16, 1), 3, 10),
-    Target(Problem("z_product", 20, 1), 3, 10),
+    Target(Problem("z_product", 16, 1), 15, 25),
+    Target(Problem("z_product", 18, 1), 20, 40),
+    Target(Problem("z_product", 20, 1), 25, 45),
+    Target(Problem("z_product", 16, 1, "efficient_su2"), 12, 20),
+    Target(Problem("z_product", 4, 64, "excitation"), 6, 10),
     Target(Problem("z_each", 8, 32), 5, 10),
     Target(Problem("parity", 8, 32), 6, 10),
-    Target(Problem("probabilities", 6, 16), 3, 10),
+    Target(Problem("probabilities", 6, 16), 10, 15),
     Target(Problem("training", 8, 256), 6, 15),
 ]
 

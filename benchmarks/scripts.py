@@ -29,13 +29,14 @@ from qiskit.circuit.library import real_amplitudes, z_feature_map, zz_feature_ma
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning import connectors, kernels, neural_networks
-from qiskit_machine_learning.algorithms import VQC, NeuralNetworkClassifier, NeuralNetworkRegressor
+from qiskit_machine_learning.algorithms import NeuralNetworkClassifier, NeuralNetworkRegressor
 from qiskit_machine_learning.optimizers import COBYLA, L_BFGS_B
 from sklearn.datasets import load_iris
 from sklearn.preprocessing import minmax_scale
 from sklearn.svm import SVC
 
 import jaxqnn
+from jaxqnn.cli.script import train_on_irises
 
 RESULTS = Path(__file__).parent / "results" / "scripts.md"
 # Exact values agree to rounding, and what is drawn from them exactly.
@@ -57,27 +58,15 @@ LIBRARIES: dict[str, Library] = {"qml": QML, "jaxqnn": jaxqnn}
 
 
 def _irises(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two kinds of irises, (count, 4) between 0 and 1, and which of them each is."""
+    """Irises of two kinds, (count, 4) between 0 and 1, and which of them each is."""
     data = load_iris()
     places = np.random.default_rng(0).permutation(100)[:count]
     return minmax_scale(data.data[:100])[places], data.target[:100][places]
 
 
 def vqc_on_irises(library: Library, size: int) -> Curve:
-    """VQC under COBYLA with the sampler that the tutorials pass."""
-    curve: Curve = []
-    x, y = _irises(4 * size)
-    ansatz = real_amplitudes(4, reps=2)
-    model = VQC(
-        feature_map=zz_feature_map(4, reps=1),
-        ansatz=ansatz,
-        optimizer=COBYLA(maxiter=3 * size),
-        sampler=StatevectorSampler(seed=1),
-        initial_point=np.linspace(0, 1, ansatz.num_parameters),
-        callback=lambda _, objective: curve.append(float(objective)),
-    )
-    library.accelerate(model).fit(x, np.eye(2)[y])
-    return curve
+    """VQC under COBYLA with the sampler that the tutorials pass; `jaxqnn bench` has it, too."""
+    return train_on_irises(library.accelerate, 4 * size, 3 * size, seed=1)
 
 
 def _estimator_qnn(library: Library, num_qubits: int, **options: Any) -> Any:

@@ -269,6 +269,7 @@ def test_the_keys_are_the_same_in_every_command(tmp_path: Path, rotation: Quantu
     assert timed["passed"]
     assert timed["start_seconds"] > 0
     assert {"network", "qubits", "num_parameters", "max_error"} <= timed["timings"][0].keys()
+    assert {"qubits", "qml_seconds", "max_error", "ratio", "passed"} <= timed["script"].keys()
 
 
 def test_bench_compares_times_and_plots(tmp_path: Path) -> None:
@@ -279,6 +280,9 @@ def test_bench_compares_times_and_plots(tmp_path: Path) -> None:
     for timing in report["timings"]:
         assert timing["passed"]
         assert timing["ratio"] > 1
+    # The sampler's draws are the same, so every step's objective is.
+    assert report["script"]["max_error"] == 0
+    assert report["script"]["steps"] > 10
     assert_picture(picture)
 
 

@@ -24,6 +24,7 @@ from jaxqnn.cli.app import app
 from jaxqnn.cli.bench import Timing, print_timings
 from jaxqnn.cli.demo import _print_networks
 from jaxqnn.cli.networks import NetworkRow
+from jaxqnn.cli.script import ScriptTiming, print_script
 
 # As a shell starts it in the foreground, whatever the tests themselves are run by.
 START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -171,6 +172,10 @@ def test_nothing_is_cut(
     print_timings([usual])
     one_line = any({"network", "distance"} <= {*line.split()} for line in _lines(capsys))
     assert one_line == (columns == 80)  # a table where it fits, with little between its cells
+    print_script(ScriptTiming("VQC on irises", 4, 1000, 1234.5, 1e-4, 1e-16))
+    scripted = capsys.readouterr().out
+    for whole in ("1000", "1.23e+03 s", "100 us", "12,345,000x", "1e-16"):
+        assert whole in scripted
     row = NetworkRow(
         "+ interpret=parity, 2 classes", (1, 2), (16, 2, 100), (16, 2, 400), 1e-16, True
     )
@@ -178,7 +183,7 @@ def test_nothing_is_cut(
     shown = capsys.readouterr().out
     for whole in ("(16, 2, 100)", "(16, 2, 400)", "1e-16", "ok"):
         assert whole in shown
-    for line in (checked + timed + shown).splitlines():
+    for line in (checked + timed + scripted + shown).splitlines():
         assert len(line) <= columns, line
         assert "…" not in line
 
