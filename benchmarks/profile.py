@@ -1,4 +1,4 @@
-"""Where the time of a gradient goes, part by part: `python -m benchmarks.profile`.
+"""How far sweeps are from copies of their states: `python -m benchmarks.profile`.
 
 Each of the points that the project's aim is stated in, on one piece of the batch, beside what a
 plain copy of its states takes on the same machine. A piece is swept by one thread; one large state
@@ -21,7 +21,7 @@ from .problems import TARGETS, Problem
 from .results import machine
 from .tables import Rows, to_markdown
 
-_PARTS = ("copy", "forward", "measured", "bras", "reverse")
+_PARTS = ("copy", "states", "outputs", "Jacobian", "outputs and vjp")
 
 # Seconds for each part.
 _MEASURE = 1.0
@@ -49,6 +49,7 @@ def row(problem: Problem) -> Iterator[str]:
     columns = problem.inputs[:size], problem.weights
     state = backend._evolved(*columns)
     other = np.zeros_like(state)
+    cotangent = np.ones((size, model.measurement.num_outputs))
 
     unit = seconds(lambda: np.copyto(other, state))
     yield problem.title
@@ -57,14 +58,9 @@ def row(problem: Problem) -> Iterator[str]:
     yield str(len(model.program.layers))
     yield f"{1e6 * unit:.1f}"
     yield shown(seconds(lambda: backend._evolved(*columns)), unit)
-    yield shown(seconds(lambda: backend._outcomes.outputs(state)), unit)
-    if backend._by_push:
-        yield "-"
-        yield shown(seconds(lambda: backend._pushed(*columns, state)), unit)
-        return
-    bras = backend._outcomes.bras(state)
-    yield shown(seconds(lambda: backend._outcomes.bras(state)), unit)
-    yield shown(seconds(lambda: backend._pulled(*columns, state, bras)), unit)
+    yield shown(seconds(lambda: backend.value(*columns)), unit)
+    yield shown(seconds(lambda: backend.jacobian(*columns, wrt_inputs=True)), unit)
+    yield shown(seconds(lambda: backend.linearized(*columns)[1](cotangent)), unit)
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -1,13 +1,15 @@
 """JAX's own transforms of the functions, beside PennyLane's: `python -m benchmarks.transforms`.
 
 What who trains with JAX writes: a loss under `jit` and `grad`, per-sample gradients under `vmap`,
-ensembles, Hessians. Both libraries run in one process, values are compared first, and three numbers
-are told of each: the first call (tracing and compiling in it), the steady time, and their ratio.
+ensembles, Hessians, fidelity kernels. Both libraries run in one process, values are compared first,
+and three numbers are told of each: the first call (tracing and compiling in it), the steady time,
+and their ratio.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import pennylane as qml
 from qiskit import QuantumCircuit
-from qiskit.circuit.library import real_amplitudes
+from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit_machine_learning.circuit.library import raw_feature_vector
 from rich.console import Console
 
@@ -173,6 +175,33 @@ def amplitudes() -> Work:
     return Work("amplitude-encoded inputs, 8 qubits, batch 64, weights", ours, peer, (w, x))
 
 
+def kernel(name: str) -> Work:
+    """A fidelity kernel, as QML has it, beside states under jit and one product of matrices."""
+    qubits, points = 6, 64
+    made = getattr(jaxqnn, name)(feature_map=zz_feature_map(qubits, reps=2))
+
+    @qml.qnode(qml.device("default.qubit", wires=qubits), interface="jax")
+    def state(x: Any) -> Any:
+        for _ in range(2):
+            for q in range(qubits):
+                qml.Hadamard(q)
+                qml.PhaseShift(2 * x[q], q)
+            for one, other in itertools.combinations(range(qubits), 2):
+                qml.CNOT([one, other])
+                qml.PhaseShift(2 * (np.pi - x[one]) * (np.pi - x[other]), other)
+                qml.CNOT([one, other])
+        return qml.state()
+
+    def fidelities(x: Any) -> Any:
+        states = jax.vmap(state)(x)
+        return jnp.abs(states @ states.conj().T) ** 2
+
+    x = np.random.default_rng(2).uniform(-1, 1, (points, qubits))
+    return Work(
+        f"{name}, {points} points, {qubits} qubits", made.evaluate, jax.jit(fidelities), (x,)
+    )
+
+
 WORKS: dict[str, Callable[[], Work]] = {
     "training": lambda: training(np.float64),
     "float32": lambda: training(np.float32),
@@ -180,6 +209,8 @@ WORKS: dict[str, Callable[[], Work]] = {
     "ensemble": ensemble,
     "hessian": hessian,
     "amplitudes": amplitudes,
+    "kernel": lambda: kernel("FidelityQuantumKernel"),
+    "statevector kernel": lambda: kernel("FidelityStatevectorKernel"),
 }
 
 
