@@ -84,7 +84,7 @@ def demo(
     """Show the main job: gradients of both networks, a trained classifier, and the speed-up.
 
     Every value is compared with Qiskit's. Takes a quarter of a minute, of which QML's own backward
-    passes take most, and half a minute more where it is the first command of an installation.
+    passes take most, and some seconds more where it is the first command of an installation.
     """
     with refusals():
         from jaxqnn.figures import require_plotting

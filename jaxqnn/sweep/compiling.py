@@ -1,4 +1,4 @@
-"""What is said while the sweeps are compiled: the one long wait that an installation has.
+"""What is said while sweeps are compiled: the first of each kind in an installation is waited for.
 
 Numba broadcasts each pass of its compiler and the module that it works on.  What is loaded from
 disk takes no pass, so who listens hears of a compilation and of nothing else.
@@ -6,19 +6,22 @@ disk takes no pass, so who listens hears of a compilation and of nothing else.
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-COMPILING = (
-    "jaxqnn: compiling for this processor, once for this installation, in about half a minute"
-)
+COMPILING = "jaxqnn: compiling for this processor, once for this installation, for some seconds"
 PASSES = "numba:run_pass"
 """The kind of Numba's event."""
 
 _SWEEPS = "jaxqnn.sweep.cpu."
+
+# Seconds without a pass after which a compilation is another wait. LLVM's part is no pass.
+_PAUSE = 3.0
 
 
 def _on_the_terminal(said: str) -> None:
@@ -43,7 +46,7 @@ def told_to(tell: Callable[[str], None]) -> Iterator[None]:
 
 @cache
 def announce() -> Any:
-    """From now on in this process, tell of a compilation of the sweeps, once.
+    """From now on in this process, tell of a compilation of sweeps.
 
     Returns:
         What Numba tells of its passes.
@@ -51,17 +54,18 @@ def announce() -> Any:
     from numba.core import event  # not needed by who only wants to be told
 
     class Listener(event.Listener):
-        """Hears of each pass, until the first over a function of the sweeps."""
+        """Hears of each pass, and tells of the first after a pause."""
 
         def on_start(self, event: Any) -> None:
-            if event.data["module"].startswith(_SWEEPS) and not told:
-                told.append(COMPILING)
+            if event.data["module"].startswith(_SWEEPS) and time.monotonic() > heard[0] + _PAUSE:
+                heard[0] = time.monotonic()
                 _tell(COMPILING)
 
         def on_end(self, event: Any) -> None:
-            """Ends are of no interest."""
+            if event.data["module"].startswith(_SWEEPS):
+                heard[0] = time.monotonic()
 
-    told: list[str] = []
+    heard = [-math.inf]
     listener = Listener()
     event.register(PASSES, listener)
     return listener
