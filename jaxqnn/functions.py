@@ -35,6 +35,7 @@ from jaxqnn.sharding.function import mesh_function
 from jaxqnn.sweep.primitive import evolve
 
 Function = Callable[..., jax.Array]
+Array = jax.Array | np.ndarray[Any, Any]
 
 
 class Shapes(NamedTuple):
@@ -323,7 +324,7 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
         _check_axis("weights", weights, model.num_weights)
         _check_batches(inputs, weights)
         dtype = _float_type(inputs, weights)
-        return function(inputs.astype(dtype), weights.astype(dtype))
+        return function(_as(dtype, inputs), _as(dtype, weights))
 
     @usual_promotion()
     def of_all(params: jax.typing.ArrayLike) -> jax.Array:
@@ -331,7 +332,7 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
         refuse_after_fork()
         params = _as_array("params", params)
         _check_axis("params", params, model.num_weights)
-        return of_parts(jnp.zeros((0,), params.dtype), params)
+        return of_parts(np.zeros((0,), params.dtype), params)
 
     found = CircuitFunction(of_parts if split else of_all, _description(model, split, mesh))
     shapes = Shapes(model.num_inputs, model.num_weights, split, mesh is not None)
@@ -359,7 +360,12 @@ def _check_memory(model: Model, batch: Sequence[int], dtype: jnp.dtype, mesh: Me
     check_whole(math.prod(batch), model.footprint(0, dtype.itemsize, devices), mesh=mesh)
 
 
-def _as_array(name: str, values: jax.typing.ArrayLike) -> jax.Array:
+def _as_array(name: str, values: jax.typing.ArrayLike) -> Array:
+    # What need not become JAX's must not: outside jit that takes longer than a small sweep.
+    if isinstance(values, jax.Array) or (
+        isinstance(values, np.ndarray) and values.dtype.kind in "fiub"
+    ):
+        return values
     try:
         return jnp.asarray(values)
     except (TypeError, ValueError) as error:
@@ -368,7 +374,11 @@ def _as_array(name: str, values: jax.typing.ArrayLike) -> jax.Array:
         ) from None
 
 
-def _check_axis(name: str, value: jax.Array, size: int) -> None:
+def _as(dtype: jnp.dtype, values: Array) -> Array:
+    return values if values.dtype == dtype else values.astype(dtype)
+
+
+def _check_axis(name: str, value: Array, size: int) -> None:
     if value.ndim == 0 or value.shape[-1] != size:
         raise InvalidArgumentError(
             f"The last axis of {name} must hold the circuit's {size} values, but its shape is "
@@ -376,7 +386,7 @@ def _check_axis(name: str, value: jax.Array, size: int) -> None:
         )
 
 
-def _check_batches(inputs: jax.Array, weights: jax.Array) -> None:
+def _check_batches(inputs: Array, weights: Array) -> None:
     try:
         jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
     except ValueError:
@@ -386,7 +396,7 @@ def _check_batches(inputs: jax.Array, weights: jax.Array) -> None:
         ) from None
 
 
-def _float_type(inputs: jax.Array, weights: jax.Array) -> jnp.dtype:
+def _float_type(inputs: Array, weights: Array) -> jnp.dtype:
     """The arguments' common type: integers count as JAX's default float, halves as float32."""
     dtype = jnp.result_type(inputs, weights)
     if jnp.issubdtype(dtype, jnp.complexfloating):
