@@ -7,14 +7,17 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
+from hydrogen import hamiltonian
 from qiskit.circuit import ParameterVector, QuantumCircuit
 from qiskit.circuit.library import efficient_su2
+from scipy.sparse.linalg import eigsh
 
 from jaxqnn.errors import JaxQNNError
 from jaxqnn.examples import (
     barren_plateau,
     ensemble,
     hybrid_digits,
+    hydrogen_chain,
     kernel_alignment,
     natural_gradient,
     parity_sampler,
@@ -51,6 +54,26 @@ def test_three_ways_take_the_same_steps() -> None:
     first, *others = (train(data, 10) for train in three_ways.WAYS.values())
     for weights in others:
         np.testing.assert_allclose(weights, first, rtol=0, atol=1e-3)
+
+
+def test_the_molecule_is_that_of_its_integrals() -> None:
+    """Orbitals are known but for their signs, which change those of strings."""
+    shipped, computed = hydrogen_chain.hamiltonian(), hamiltonian(6, 1.0)
+    theirs = {label: abs(value) for label, value in computed.to_list()}
+    assert len(shipped) == len(theirs) > 500
+    for label, value in shipped.to_list():
+        assert abs(value) == pytest.approx(theirs[label], abs=1e-9)
+    grounds = [
+        eigsh(each.to_matrix(sparse=True), k=1, which="SA", return_eigenvectors=False)[0]
+        for each in (shipped, computed)
+    ]
+    assert grounds[0] == pytest.approx(grounds[1], abs=1e-9)
+
+
+def test_coupled_cluster_finds_the_molecules_ground_state() -> None:
+    energies = hydrogen_chain.main()
+    assert energies.exact < energies.found < energies.hartree_fock - 0.09
+    assert energies.found - energies.exact < 1.6e-3  # what chemists call exact
 
 
 def test_parity_sampler_separates_irises() -> None:
