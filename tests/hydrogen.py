@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from scipy.special import erf
 
 from jaxqnn.examples.hydrogen_chain import lowering
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 # STO-3G of hydrogen (zeta = 1.24): Hehre, Stewart and Pople, J. Chem. Phys. 51, 2657 (1969).
 EXPONENTS = np.array([3.42525091, 0.62391373, 0.16885540])
