@@ -25,6 +25,7 @@ ORDER = (
     "arguments",
     "promotion",
     "processes",
+    "products",
     "circuit",
     "program",
     "engine",

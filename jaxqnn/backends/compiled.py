@@ -73,7 +73,8 @@ class CompiledBackend:
         with np.errstate(all="ignore"):
             columns = self._columns(x, w)
             if self._weights is not None:
-                return self._measured(*columns, self._weights)
+                shape = x.shape[0], 2, self._size
+                return self._measured(*columns, aligned(shape, x.dtype) if self._is_tiled else None)
             return self._outcomes.outputs(self._evolved(*columns))
 
     def jacobian(self, x: Floats, w: Floats, *, wrt_inputs: bool) -> tuple[Floats, Floats]:
@@ -96,13 +97,24 @@ class CompiledBackend:
         """See ``Backend``."""
         with np.errstate(all="ignore"):
             columns = self._columns(x, w)
-            state = self._evolved(*columns)
-            outputs = self._outcomes.outputs(state)
+            # One diagonal of a large state costs no pass of its own; its Jacobian is the pull-back.
+            is_one = self._is_tiled and self.num_cotangents == 1 and self._weights is not None
+            if is_one:
+                state = aligned((x.shape[0], 2, self._size), columns[0].dtype)
+                outputs = self._measured(*columns, state)
+            else:
+                state = self._evolved(*columns)
+                outputs = self._outcomes.outputs(state)
 
         def pull(cotangent: Floats) -> tuple[Floats, Floats]:
             with np.errstate(all="ignore"):
-                of_x, of_w = self._pulled(*columns, state, self._outcomes.pull(state, cotangent))
-                found = of_x[0], of_w[0].sum(axis=0)
+                if is_one:
+                    of_x, of_w = self._pulled_each(*columns, state)
+                    found = cotangent * of_x[0], (cotangent * of_w[0]).sum(axis=0)
+                else:
+                    bras = self._outcomes.pull(state, cotangent)
+                    of_x, of_w = self._pulled(*columns, state, bras)
+                    found = of_x[0], of_w[0].sum(axis=0)
             if self._atoms is None:
                 return found
             with self._jax():
@@ -129,24 +141,27 @@ class CompiledBackend:
         self._run(words.EVOLVE, x, w, {words.OUT: out})
         return out
 
-    def _measured(self, x: Floats, w: Floats, weights: Floats) -> Floats:
-        """The outputs (B, m), by diagonals."""
-        out = np.empty((x.shape[0], weights.shape[0]), x.dtype)
-        arrays = {words.WEIGHTS: weights, words.OUT: out}
-        if self._is_tiled:
-            arrays[words.STATE] = aligned((x.shape[0], 2, self._size), x.dtype)
-        self._run(words.VALUE, x, w, arrays, directions=weights.shape[0])
+    def _measured(self, x: Floats, w: Floats, state: Floats | None) -> Floats:
+        """The outputs (B, m), by diagonals; large states are written to ``state``."""
+        assert self._weights is not None
+        out = np.empty((x.shape[0], self._weights.shape[0]), x.dtype)
+        arrays = {words.WEIGHTS: self._weights, words.OUT: out}
+        if state is not None:
+            arrays[words.STATE] = state
+        self._run(words.VALUE, x, w, arrays, directions=self._weights.shape[0])
         return out
 
-    def _pulled_each(self, x: Floats, w: Floats) -> tuple[Floats, Floats]:
-        """From the gradient of each output: (m, B, P) and (m, B, W)."""
+    def _pulled_each(
+        self, x: Floats, w: Floats, state: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """From the gradient of each output, (m, B, P) and (m, B, W); the states may be known."""
         if self._weights is None:
             state = self._evolved(x, w)
             return self._pulled(x, w, state, self._outcomes.bras(state))
         arrays, count = {words.WEIGHTS: self._weights}, self._weights.shape[0]
         if not self._is_tiled:
             return self._cotangents(words.JACOBIAN, x, w, arrays, count)
-        arrays[words.STATE] = self._evolved(x, w)
+        arrays[words.STATE] = self._evolved(x, w) if state is None else state
         return self._cotangents(words.PULL, x, w, arrays, count)
 
     def _pulled(self, x: Floats, w: Floats, state: Floats, bras: Floats) -> tuple[Floats, Floats]:

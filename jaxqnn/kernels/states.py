@@ -12,6 +12,7 @@ from qiskit.circuit import Parameter, QuantumCircuit
 from jaxqnn.evaluator import Evaluator
 from jaxqnn.functions import Function, statevector
 from jaxqnn.measure.specification import State
+from jaxqnn.products import product
 
 Floats = NDArray[np.float64]
 
@@ -135,7 +136,8 @@ def _squared_overlaps(left: Floats, right: Floats) -> Floats:
     """|<x|y>|^2 from real and imaginary parts side by side, by two real matrix products."""
     half = right.shape[1] // 2
     turned = np.concatenate([right[:, half:], -right[:, :half]], axis=1)
-    real, imaginary = left @ right.T, left @ turned.T
+    real: Floats = np.asarray(product(left, right.T), np.float64)
+    imaginary = product(left, turned.T)
     real *= real
     imaginary *= imaginary
     real += imaginary

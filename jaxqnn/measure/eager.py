@@ -105,10 +105,13 @@ class _Weighted(_OfProbabilities):
         return 2 * self._of[state.dtype][:, None, None] * state
 
     def _outputs(self, probabilities: Floats) -> Floats:
-        return probabilities @ self._of[probabilities.dtype].T
+        weights = self._of[probabilities.dtype]
+        if weights.shape[0] == 1:  # einsum: a matrix times a vector wakes BLAS's threads
+            return np.einsum("...x,mx->...m", probabilities, weights)
+        return probabilities @ weights.T
 
     def _pull(self, cotangent: Floats) -> Floats:
-        return cotangent @ self._of[cotangent.dtype]
+        return np.einsum("bm,mx->bx", cotangent, self._of[cotangent.dtype])
 
 
 class _Single(_OfProbabilities):
