@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import qiskit.circuit.library as library
+from packaging.requirements import Requirement
+from packaging.version import Version
 from qiskit import generate_preset_pass_manager
 from qiskit.circuit import ClassicalRegister, Parameter, QuantumCircuit, QuantumRegister
 from qiskit.providers.fake_provider import GenericBackendV2
@@ -15,7 +20,7 @@ from qiskit_machine_learning import QiskitMachineLearningError
 from qiskit_machine_learning.circuit.library import raw_feature_vector
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from scipy.linalg import expm
-from versions import EVOLUTION_IS_EXACT
+from versions import EVOLUTION_IS_EXACT, QML_COUNTS_TRANSPILED
 
 import jaxqnn
 
@@ -50,29 +55,52 @@ def test_registers_of_any_name_keep_the_samples_apart() -> None:
     # QML: both rows are the mean over the batch.
     np.testing.assert_allclose(theirs[0], theirs[1])
     assert np.abs(theirs - ours).max() > 0.1
+    _, slopes = jaxqnn.SamplerQNN(circuit=circuit, **split).backward(INPUTS, WEIGHT)
+    np.testing.assert_allclose(slopes, _slopes(), atol=1e-12)
+    with pytest.raises(QiskitMachineLearningError, match="no attribute"):
+        SamplerQNN(circuit=circuit, **split).backward(INPUTS, WEIGHT)
 
 
-def test_sampler_gradients_of_transpiled_circuits() -> None:
-    circuit, split = _two_qubits()
+def _slopes() -> np.ndarray:
+    """Their derivatives by the weight, as (samples, 4, 1)."""
+    slope = np.sin(WEIGHT[0]) / 2 * np.array([-1.0, 1.0])
+    first = np.concatenate([np.cos(INPUTS / 2) ** 2, np.sin(INPUTS / 2) ** 2], axis=1)
+    return np.einsum("j,bi->bji", slope, first).reshape(2, 4, 1)
+
+
+def _transpiled(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit on qubits 3 and 1 of a device of five."""
     transpile = generate_preset_pass_manager(
         1, backend=GenericBackendV2(5, seed=1), initial_layout=[3, 1], seed_transpiler=1
     )
-    isa = transpile.run(circuit)
-    _, ours = jaxqnn.SamplerQNN(circuit=isa, **split).backward(INPUTS, WEIGHT)
-    slope = np.sin(WEIGHT[0]) / 2 * np.array([-1.0, 1.0])
-    first = np.concatenate([np.cos(INPUTS / 2) ** 2, np.sin(INPUTS / 2) ** 2], axis=1)
-    expected = np.einsum("j,bi->bji", slope, first).reshape(2, 4, 1)
-    np.testing.assert_allclose(ours, expected, atol=1e-12)
+    return transpile.run(circuit)
+
+
+def test_sampler_networks_of_transpiled_circuits() -> None:
+    circuit, split = _two_qubits()
+    isa = _transpiled(circuit)
+    ours, theirs = (library(circuit=isa, **split) for library in (jaxqnn.SamplerQNN, SamplerQNN))
+    right = _two_qubit_probabilities()
+    np.testing.assert_allclose(ours.forward(INPUTS, WEIGHT), right, atol=1e-12)
+    same = np.allclose(theirs.forward(INPUTS, WEIGHT), right, atol=1e-9)
+    assert same == QML_COUNTS_TRANSPILED
+    np.testing.assert_allclose(ours.backward(INPUTS, WEIGHT)[1], _slopes(), atol=1e-12)
     with pytest.raises(IndexError):
-        SamplerQNN(circuit=isa, **split).backward(INPUTS, WEIGHT)
+        theirs.backward(INPUTS, WEIGHT)
+
+
+def test_observables_of_a_transpiled_circuit_may_be_the_users() -> None:
+    circuit, split = _two_qubits()
+    given = {"circuit": _transpiled(circuit), "observables": SparsePauliOp("IZ"), **split}
+    ours = jaxqnn.EstimatorQNN(**given).forward(INPUTS, WEIGHT)
+    np.testing.assert_allclose(ours, np.cos(INPUTS), atol=1e-12)
+    with pytest.raises(ValueError, match="number of qubits"):
+        EstimatorQNN(**given).forward(INPUTS, WEIGHT)
 
 
 def test_the_default_observable_of_a_transpiled_circuit() -> None:
     circuit, split = _two_qubits()
-    transpile = generate_preset_pass_manager(
-        1, backend=GenericBackendV2(5, seed=1), initial_layout=[3, 1], seed_transpiler=1
-    )
-    isa = transpile.run(circuit)
+    isa = _transpiled(circuit)
     expected = np.cos(INPUTS) * np.cos(WEIGHT)
     ours = jaxqnn.EstimatorQNN(circuit=isa, **split).forward(INPUTS, WEIGHT)
     np.testing.assert_allclose(ours, expected, atol=1e-12)
@@ -139,6 +167,8 @@ def test_operators_are_observables_and_circuits_need_no_parameters() -> None:
     found = jaxqnn.EstimatorQNN(circuit=circuit, observables=operator, **split)
     expected = np.cos(INPUTS) + 0.5 * np.sin(INPUTS) * np.sin(WEIGHT)
     np.testing.assert_allclose(found.forward(INPUTS, WEIGHT), expected, atol=1e-12)
+    with pytest.raises(TypeError, match="Operator"):
+        EstimatorQNN(circuit=circuit, observables=operator, **split).forward(INPUTS, WEIGHT)
     constant = QuantumCircuit(1)
     constant.ry(0.4, 0)
     found = jaxqnn.SamplerQNN(circuit=constant).forward(None, None)
@@ -169,3 +199,53 @@ def test_raw_feature_vectors_have_derivatives() -> None:
     np.testing.assert_allclose(by_weights, [[[-np.sin(angle)]]], atol=1e-12)
     with pytest.raises(QiskitMachineLearningError, match="unbound"):
         EstimatorQNN(**kwargs).backward(point, WEIGHT)
+
+
+@pytest.mark.parametrize("name", ["EstimatorQNN", "SamplerQNN"])
+def test_what_has_no_number_is_nan_in_its_rows(name: str) -> None:
+    """Of a sample that is not a number, and of an expression that has no value at a sample."""
+    theirs = {"EstimatorQNN": EstimatorQNN, "SamplerQNN": SamplerQNN}[name]
+    x, w = Parameter("x"), Parameter("w")
+    for angle, bad in ((x, np.nan), (x.log(), 0.0)):
+        circuit = QuantumCircuit(1)
+        circuit.ry(angle, 0)
+        circuit.ry(w, 0)
+        given: dict[str, Any] = {"circuit": circuit, "input_params": [x], "weight_params": [w]}
+        points = np.array([[bad], [1.1]])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*no real value", category=RuntimeWarning)
+            ours = getattr(jaxqnn, name)(**given).forward(points, WEIGHT)
+        assert np.isnan(ours[0]).all()
+        turned = 1.1 if angle is x else np.log(1.1)
+        mean = np.cos(turned + WEIGHT[0])
+        right = [mean] if name == "EstimatorQNN" else [(1 + mean) / 2, (1 - mean) / 2]
+        np.testing.assert_allclose(ours[1], right, atol=1e-12)
+        with pytest.raises(Exception, match=r"NaN|infinite value"):
+            theirs(**given).forward(points, WEIGHT)
+
+
+def test_a_vector_of_zeros_is_no_state() -> None:
+    features = raw_feature_vector(2)
+    network = jaxqnn.EstimatorQNN(circuit=features, input_params=features.parameters)
+    with pytest.raises(jaxqnn.InvalidArgumentError, match=r"sample 0 .* all zero"):
+        network.forward(np.zeros((1, 2)), None)
+
+
+def test_the_table_names_versions_that_may_be_installed() -> None:
+    """Each row says which versions of QML it holds for; one that holds for no allowed one goes."""
+    project = Path(__file__).parents[1]
+    bound = next(
+        Requirement(line)
+        for line in tomllib.loads((project / "pyproject.toml").read_text())["project"][
+            "dependencies"
+        ]
+        if line.startswith("qiskit-machine-learning")
+    ).specifier
+    text = (project / "jaxqnn" / "guide" / "differences.md").read_text()
+    assert f"`{','.join(sorted(map(str, bound), reverse=True))}`" in text
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    assert rows[0][-1].strip() == "of QML"
+    assert len(rows) > 10
+    for row in rows[1:]:
+        versions = row[-1].split(",")
+        assert all(Version(version.strip()) in bound for version in versions), row
