@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import jax
@@ -123,12 +124,22 @@ class JaxKernel(BaseKernel):
     def _states(self, feature_map: FeatureMap, points: Floats, training: Floats) -> Floats:
         return feature_map.states(points, training)
 
+    def _validate_input(self, x_vec: Any, y_vec: Any) -> tuple[Any, Any]:
+        """QML's checks, which take no numbers for an error of theirs, and say what to pass."""
+        x = _as_points("x_vec", x_vec)
+        y = None if y_vec is None else _as_points("y_vec", y_vec)
+        try:
+            return super()._validate_input(x, y)
+        except ValueError as error:
+            features = self._num_features
+            raise InvalidArgumentError(
+                f"{' '.join(str(error).split()).rstrip('.')}. Pass points of as many features as "
+                f"the feature map has: (points, {features}), or one point ({features},)."
+            ) from None
+
     def _checked(self, x: Any, y: Any) -> tuple[Floats, Floats | None]:
-        """QML's checks; None for a ``y`` that is equal to ``x``."""
+        """What was passed as rows of numbers; None for a ``y`` that is equal to ``x``."""
         x, y = self._validate_input(x, y)
-        for name, points in (("x_vec", x), ("y_vec", y)):
-            if points is not None and np.iscomplexobj(points):
-                raise InvalidArgumentError(f"{name} must be real, but is {points.dtype}.")
         symmetric = y is None or np.array_equal(x, y)
         return np.asarray(x, float), None if symmetric else np.asarray(y, float)
 
@@ -136,6 +147,21 @@ class JaxKernel(BaseKernel):
         state: Any = super().__getstate__()
         # Compiled code is no data.
         return {name: part for name, part in state.items() if name != "_feature_map_cache"}
+
+
+def _as_points(name: str, given: Any) -> NDArray[Any]:
+    """An array of real numbers, of one axis or more."""
+    try:
+        points = np.asarray(given)
+        found = f"{points.dtype} of shape {points.shape}"
+    except ValueError:
+        points, found = np.asarray(None), "rows of different lengths"
+    real = points.dtype.kind in "biuf" or all(isinstance(value, Real) for value in points.flat)
+    if not (real and points.ndim):
+        raise InvalidArgumentError(
+            f"{name} must be real numbers, (points, features) or (features,), but is {found}."
+        )
+    return points
 
 
 def warn_not_jax(kernel: object, what: str, instead: str) -> None:

@@ -18,10 +18,10 @@ from qiskit_machine_learning.kernels import (
 )
 from qiskit_machine_learning.utils import algorithm_globals
 
+from jaxqnn.arguments import as_count
 from jaxqnn.kernels.base import Floats, JaxKernel, warn_not_jax
 from jaxqnn.kernels.states import FeatureMap, StateCache, fits
 from jaxqnn.kernels.training import TrainableApply
-from jaxqnn.primitives.draws import check_shots
 from jaxqnn.primitives.rows import unique_rows
 
 
@@ -111,12 +111,12 @@ class FidelityStatevectorKernel(JaxKernel, QMLFidelityStatevectorKernel):
         kernel = self._fidelities(x, y)
         if self._shots is None:
             return kernel
-        check_shots(self._shots)
+        shots = as_count("shots", self._shots, 1)
         # QML draws for every pair of states that are not the same numbers, in both halves.
         drawn = self._differ(x, y)
-        draws = algorithm_globals.random.binomial(n=self._shots, p=kernel[drawn])
+        draws = algorithm_globals.random.binomial(n=shots, p=kernel[drawn])
         kernel = np.ones_like(kernel)
-        kernel[drawn] = draws / self._shots
+        kernel[drawn] = draws / shots
         return self._make_psd(kernel) if y is None and self._enforce_psd else kernel
 
     def _differ(self, x: Floats, y: Floats | None) -> NDArray[np.bool_]:

@@ -29,7 +29,7 @@ from jaxqnn.networks.base import JaxNetwork, warn_not_jax
 from jaxqnn.networks.exact import gradient_noise, is_exact_estimator_gradient
 from jaxqnn.networks.simulable import draws_while_evolving
 from jaxqnn.primitives import is_exact_estimator
-from jaxqnn.primitives.draws import normal_noise
+from jaxqnn.primitives.draws import generator, normal_noise
 from jaxqnn.primitives.ideal import Noise, noise_of
 
 
@@ -182,10 +182,17 @@ class EstimatorQNN(JaxNetwork, QMLEstimatorQNN):
     ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
         if self._primitive_is_exact() or self._primitive_is_ideal():
             if self._gradient_is_exact():
+                self._check_unused_seed()
                 return self._jax_backward(input_data, weights)
             if self._gradient_is_ideal() and self._shift_rule is not None:
                 return self._noisy_backward(self._shift_rule, input_data, weights)
         return super()._backward(input_data, weights)
+
+    def _check_unused_seed(self) -> None:
+        """Refuses a seed that is none even where there is no noise to draw, as QML does."""
+        noise = gradient_noise(self.gradient)
+        if noise is not None and noise.seed is not None:
+            generator(noise.seed)
 
     def _noisy_forward(
         self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None

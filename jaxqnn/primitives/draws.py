@@ -57,7 +57,7 @@ def normal_noise(
         pub_axes: See ``shape``.
 
     Raises:
-        InvalidArgumentError: If the precision is negative, or the seed is none.
+        InvalidArgumentError: If the precision is negative or infinite, or the seed is none.
     """
     check_precision(precision)
     kind, random = generator(seed)
@@ -164,9 +164,9 @@ def check_shots(shots: Any) -> None:
 
 
 def check_precision(precision: Any) -> None:
-    """Raise if an estimator's precision is not a number from zero on."""
-    if not isinstance(precision, Real) or not float(precision) >= 0:
+    """Raise if an estimator's precision is not a finite number from zero on."""
+    if not isinstance(precision, Real) or not 0 <= float(precision) < np.inf:
         raise InvalidArgumentError(
-            f"The precision of an estimator must be a number and not negative, but is "
+            f"The precision of an estimator must be a finite number and not negative, but is "
             f"{precision!r}. Zero is exact."
         )
