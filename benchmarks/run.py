@@ -6,11 +6,13 @@ import fnmatch
 import json
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.status import Status
 
 from . import plots, tables
 from .peers import PEERS, missing, versions
@@ -84,20 +86,18 @@ def main(
     results: list[Result] = []
     for number, problem in enumerate(chosen, 1):
         with console.status("") as status:
-            place = f"{number}/{len(chosen)} {problem.title}"
-            laps = race(
-                problem,
-                names,
-                rules,
-                lambda line, place=place, status=status: status.update(f"{place}: {line}"),  # type: ignore[misc]
-                hopeless=lambda peer, problem: hopeless(peer, problem, results),
-            )
+            say = partial(_say, status, f"{number}/{len(chosen)} {problem.title}")
+            laps = race(problem, names, rules, say, hopeless=partial(hopeless, results=results))
         results.append(Result(problem, laps))
         console.print(tables.to_rich(tables.of_problem(results[-1])))
         # Written after every problem: a long run that is interrupted keeps what it has.
         document = to_json(results, rules, about)
         (output / "results.json").write_text(json.dumps(document, indent=1) + "\n")
     _publish(results, about, output)
+
+
+def _say(status: Status, place: str, line: str) -> None:
+    status.update(f"{place}: {line}")
 
 
 def select(patterns: list[str]) -> list[Problem]:

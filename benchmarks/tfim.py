@@ -148,7 +148,7 @@ def run_one(peer: str, qubits: int, lock: Path, seconds: float) -> dict[str, Any
 
 
 def main(
-    qubits: Annotated[list[int], typer.Option(help="Sizes, once each.")] = [20, 24],  # noqa: B006
+    qubits: Annotated[list[int] | None, typer.Option(help="Sizes, once each. [20, 24]")] = None,
     peers: Annotated[str, typer.Option(help="Libraries.")] = ",".join(PEERS),
     seconds: Annotated[float, typer.Option(help="Seconds of steady calls.")] = 1.0,
     timeout: Annotated[float, typer.Option(help="Seconds that a library may take.")] = 600.0,
@@ -158,6 +158,7 @@ def main(
     child: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Run every library, compare their values, then their times."""
+    qubits = qubits or [20, 24]
     if child:
         name, lock, place = child.split("::")
         Path(place).write_text(json.dumps(run_one(name, qubits[0], Path(lock), seconds)))

@@ -22,7 +22,7 @@ def require_plotting(file: Path | None) -> None:
     if file is None:
         return
     try:
-        import matplotlib  # noqa: F401
+        import matplotlib  # noqa: F401 - so that it is missed now and not later
     except ImportError as error:
         raise JaxQNNError(
             "--plot needs matplotlib. Install it with: pip install 'jaxqnn[plot]'"

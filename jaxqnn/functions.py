@@ -14,11 +14,11 @@ from jax import lax
 from jax.sharding import Mesh
 from qiskit.circuit import Parameter, QuantumCircuit
 
+from jaxqnn.array_arguments import as_array, as_type, check_axis, check_batches, float_type
 from jaxqnn.batches import check_whole
 from jaxqnn.circuit.parameters import as_circuit, as_parameters
 from jaxqnn.descriptions import counted
 from jaxqnn.engine.measurement import Measurement
-from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.measure.observables import Observables
 from jaxqnn.measure.specification import (
     Expectation,
@@ -35,7 +35,6 @@ from jaxqnn.sharding.function import mesh_function
 from jaxqnn.sweep.primitive import evolve
 
 Function = Callable[..., jax.Array]
-Array = jax.Array | np.ndarray[Any, Any]
 
 
 class Shapes(NamedTuple):
@@ -319,19 +318,19 @@ def _signature(function: Function, model: Model, split: bool, mesh: Mesh | None)
     def of_parts(inputs: jax.typing.ArrayLike, weights: jax.typing.ArrayLike) -> jax.Array:
         """f(inputs (..., P), weights (..., W)); leading axes broadcast."""
         refuse_after_fork()
-        inputs, weights = _as_array("inputs", inputs), _as_array("weights", weights)
-        _check_axis("inputs", inputs, model.num_inputs)
-        _check_axis("weights", weights, model.num_weights)
-        _check_batches(inputs, weights)
-        dtype = _float_type(inputs, weights)
-        return function(_as(dtype, inputs), _as(dtype, weights))
+        inputs, weights = as_array("inputs", inputs), as_array("weights", weights)
+        check_axis("inputs", inputs, model.num_inputs)
+        check_axis("weights", weights, model.num_weights)
+        check_batches(inputs, weights)
+        dtype = float_type(inputs, weights)
+        return function(as_type(dtype, inputs), as_type(dtype, weights))
 
     @usual_promotion()
     def of_all(params: jax.typing.ArrayLike) -> jax.Array:
         """f(params (..., num_parameters)), in the order of circuit.parameters."""
         refuse_after_fork()
-        params = _as_array("params", params)
-        _check_axis("params", params, model.num_weights)
+        params = as_array("params", params)
+        check_axis("params", params, model.num_weights)
         return of_parts(np.zeros((0,), params.dtype), params)
 
     found = CircuitFunction(of_parts if split else of_all, _description(model, split, mesh))
@@ -358,51 +357,3 @@ def _check_memory(model: Model, batch: Sequence[int], dtype: jnp.dtype, mesh: Me
         return
     devices = 1 if mesh is None else check_mesh(mesh)
     check_whole(math.prod(batch), model.footprint(0, dtype.itemsize, devices), mesh=mesh)
-
-
-def _as_array(name: str, values: jax.typing.ArrayLike) -> Array:
-    # What need not become JAX's must not: outside jit that takes longer than a small sweep.
-    if isinstance(values, jax.Array) or (
-        isinstance(values, np.ndarray) and values.dtype.kind in "fiub"
-    ):
-        return values
-    try:
-        return jnp.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(
-            f"{name} cannot be read as an array: {error} Pass numbers, or rows of equal length."
-        ) from None
-
-
-def _as(dtype: jnp.dtype, values: Array) -> Array:
-    return values if values.dtype == dtype else values.astype(dtype)
-
-
-def _check_axis(name: str, value: Array, size: int) -> None:
-    if value.ndim == 0 or value.shape[-1] != size:
-        raise InvalidArgumentError(
-            f"The last axis of {name} must hold the circuit's {size} values, but its shape is "
-            f"{value.shape}."
-        )
-
-
-def _check_batches(inputs: Array, weights: Array) -> None:
-    try:
-        jnp.broadcast_shapes(inputs.shape[:-1], weights.shape[:-1])
-    except ValueError:
-        raise InvalidArgumentError(
-            f"The leading axes of inputs {inputs.shape} and of weights {weights.shape} do not "
-            "broadcast. Make them equal, or 1 where one is to be repeated."
-        ) from None
-
-
-def _float_type(inputs: Array, weights: Array) -> jnp.dtype:
-    """The arguments' common type: integers count as JAX's default float, halves as float32."""
-    dtype = jnp.result_type(inputs, weights)
-    if jnp.issubdtype(dtype, jnp.complexfloating):
-        raise InvalidArgumentError(
-            f"Parameters must be real numbers, but have dtype {dtype}. Pass their real parts."
-        )
-    if not jnp.issubdtype(dtype, jnp.floating):
-        return jnp.result_type(float)
-    return jnp.promote_types(dtype, jnp.float32)

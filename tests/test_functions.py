@@ -199,6 +199,23 @@ def test_one_function_serves_both_modes() -> None:
     np.testing.assert_allclose(found[0], found[1], atol=SINGLE)
 
 
+UNREADABLE: dict[str, Any] = {
+    "of more digits": np.ones(4, np.longdouble),
+    "of another byte order": np.ones(4, np.dtype(float).newbyteorder()),
+    "with a mask": np.ma.masked_equal(np.arange(4.0), 1),
+    "of objects": np.ones(4, object),
+    "of words": ["word"] * 4,
+    "of ragged rows": [[1.0], [1.0, 2.0]],
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_arrays_that_jax_does_not_know_are_refused_by_name(kind: str) -> None:
+    function = jaxqnn.expectation(one_qubit().circuit)
+    with pytest.raises(jaxqnn.JaxQNNError, match="params cannot be read as an array"):
+        function(UNREADABLE[kind])
+
+
 def test_arguments_may_be_lists_and_jax_arrays() -> None:
     case = one_qubit()
     function = jaxqnn.expectation(case.circuit, **case.split)

@@ -23,6 +23,7 @@ ORDER = (
     "version",
     "errors",
     "arguments",
+    "array_arguments",
     "promotion",
     "processes",
     "products",

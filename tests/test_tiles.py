@@ -151,6 +151,27 @@ def test_more_bras_than_are_swept_at_once(small: None) -> None:
             np.testing.assert_allclose(mine[:, o], theirs[:, 0], atol=1e-12)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_pullbacks_of_one_parameter(small: None, count: int) -> None:
+    """With one column there is one cotangent to keep, however many outputs it comes from."""
+    t = ParameterVector("t", 1)
+    circuit = QuantumCircuit(5)
+    circuit.h(range(4))
+    circuit.cx(0, 4)
+    for qubit in range(5):
+        circuit.ry(t[0] * (1 + qubit), qubit)
+    measured = diagonals(5)[:count]
+    case = Case(circuit, (), tuple(t))
+    model = model_of(case, Expectation(measured))
+    assert is_tiled(model)
+    x, w = drawn(case, 2)
+    values, pull = CompiledBackend(model, "double").linearized(x, w)
+    cotangent = np.random.default_rng(1).normal(size=values.shape)
+    expected, slopes = derivatives(case, measured, x[0], w)
+    np.testing.assert_allclose(values, [expected] * 2, atol=1e-11)
+    np.testing.assert_allclose(pull(cotangent)[1], (cotangent @ slopes).sum(axis=0), atol=1e-9)
+
+
 @pytest.mark.parametrize("kind", [observables, diagonals])
 def test_single_precision(small: None, kind: Callable[[int], list[SparsePauliOp]]) -> None:
     case = network(6)

@@ -98,7 +98,7 @@ class CompiledBackend:
         with np.errstate(all="ignore"):
             columns = self._columns(x, w)
             # One diagonal of a large state costs no pass of its own; its Jacobian is the pull-back.
-            is_one = self._is_tiled and self.num_cotangents == 1 and self._weights is not None
+            is_one = self._is_tiled and self._weights is not None and len(self._weights) == 1
             if is_one:
                 state = aligned((x.shape[0], 2, self._size), columns[0].dtype)
                 outputs = self._measured(*columns, state)

@@ -136,8 +136,7 @@ def _squared_overlaps(left: Floats, right: Floats) -> Floats:
     """|<x|y>|^2 from real and imaginary parts side by side, by two real matrix products."""
     half = right.shape[1] // 2
     turned = np.concatenate([right[:, half:], -right[:, :half]], axis=1)
-    real: Floats = np.asarray(product(left, right.T), np.float64)
-    imaginary = product(left, turned.T)
+    real, imaginary = product(left, right.T), product(left, turned.T)
     real *= real
     imaginary *= imaginary
     real += imaginary

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.measure.outcomes import Amplitudes, Diagonal, Distribution, PauliSums
 from jaxqnn.measure.strings import ManyStrings
+from jaxqnn.products import product
 from jaxqnn.sweep.cpu.layout import LANE_BITS
 
 Floats = NDArray[np.floating[Any]]
@@ -106,12 +107,11 @@ class _Weighted(_OfProbabilities):
 
     def _outputs(self, probabilities: Floats) -> Floats:
         weights = self._of[probabilities.dtype]
-        if weights.shape[0] == 1:  # einsum: a matrix times a vector wakes BLAS's threads
-            return np.einsum("...x,mx->...m", probabilities, weights)
-        return probabilities @ weights.T
+        found = product(probabilities.reshape(-1, weights.shape[1]), weights.T)
+        return found.reshape(*probabilities.shape[:-1], -1)
 
     def _pull(self, cotangent: Floats) -> Floats:
-        return np.einsum("bm,mx->bx", cotangent, self._of[cotangent.dtype])
+        return product(cotangent, self._of[cotangent.dtype])
 
 
 class _Single(_OfProbabilities):

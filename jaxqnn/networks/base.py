@@ -101,7 +101,7 @@ class JaxNetwork(NeuralNetwork):
         if evolves_at_random(self._org_circuit):
             return False
         try:
-            self._evaluator  # noqa: B018
+            self._evaluator  # noqa: B018 - so that what cannot be lowered raises here
         except InvalidArgumentError:
             return False
         return True

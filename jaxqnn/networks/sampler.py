@@ -174,7 +174,7 @@ class SamplerQNN(JaxNetwork, QMLSamplerQNN):
         if not self._is_one_state:
             return False
         try:
-            self._counter  # noqa: B018
+            self._counter  # noqa: B018 - so that what cannot be counted raises here
         except JaxQNNError:
             return False
         return True

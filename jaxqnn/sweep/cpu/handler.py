@@ -9,6 +9,7 @@ nothing to do.  No Python runs in it and nothing in it may raise.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -85,80 +86,28 @@ def _let_go(address: int) -> None:
         free(address)
 
 
-@callback(types.intp(types.intp))
-def help_evolve(address: int) -> int:
-    """A thread's part of an EVOLVE."""
-    work_evolve(address)
-    _let_go(address)
-    return 0
+def _helper(name: str, work: Callable[[int], None]) -> Any:
+    """A thread's part of a job, as a C function; its machine code is kept by its name."""
+
+    def help_with(address: int) -> int:
+        work(address)
+        _let_go(address)
+        return 0
+
+    help_with.__qualname__ = f"help_{name}"
+    return callback(types.intp(types.intp))(help_with)
 
 
-@callback(types.intp(types.intp))
-def help_push(address: int) -> int:
-    """A thread's part of a PUSH."""
-    work_push(address)
-    _let_go(address)
-    return 0
-
-
-@callback(types.intp(types.intp))
-def help_pull(address: int) -> int:
-    """A thread's part of a PULL."""
-    work_pull(address)
-    _let_go(address)
-    return 0
-
-
-@callback(types.intp(types.intp))
-def help_curve(address: int) -> int:
-    """A thread's part of a CURVE."""
-    work_curve(address)
-    _let_go(address)
-    return 0
-
-
-@callback(types.intp(types.intp))
-def help_value(address: int) -> int:
-    """A thread's part of a VALUE."""
-    work_value(address)
-    _let_go(address)
-    return 0
-
-
-@callback(types.intp(types.intp))
-def help_jacobian(address: int) -> int:
-    """A thread's part of a JACOBIAN."""
-    work_jacobian(address)
-    _let_go(address)
-    return 0
-
-
-@callback(types.intp(types.intp))
-def help_evolve_in_stages(address: int) -> int:
-    """A thread's part of an EVOLVE or VALUE of large states."""
-    work_evolve_in_stages(address)
-    _let_go(address)
-    return 0
-
-
-@callback(types.intp(types.intp))
-def help_pull_in_stages(address: int) -> int:
-    """A thread's part of a PULL from large states."""
-    work_pull_in_stages(address)
-    _let_go(address)
-    return 0
-
-
-# By the operation, and then those of large states.
+# By the operation, and then those of large states, of which the first also does a VALUE.
 _HELPERS = (
-    help_evolve,
-    help_push,
-    help_pull,
-    help_curve,
-    help_value,
-    help_jacobian,
-    help_evolve_in_stages,
-    help_pull_in_stages,
+    _helper("evolve", work_evolve),
+    _helper("push", work_push),
+    _helper("pull", work_pull),
+    _helper("curve", work_curve),
+    _helper("value", work_value),
+    _helper("jacobian", work_jacobian),
+    _helper("evolve_in_stages", work_evolve_in_stages),
+    _helper("pull_in_stages", work_pull_in_stages),
 )
 _PULL_IN_STAGES = len(_HELPERS) - 1
 _FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)

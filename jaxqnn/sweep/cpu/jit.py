@@ -58,7 +58,8 @@ def compiled(function: _Function) -> _Function:
 
 def python_of(function: _Function) -> _Function:
     """The same function, not compiled."""
-    found: _Function = function.py_func  # type: ignore[attr-defined]
+    part: Any = function
+    found: _Function = part.py_func
     return found
 
 

@@ -182,6 +182,34 @@ def rotate_one(
 
 
 @compiled
+def four(numbers: Pointer, p: int, near: int, far: int) -> Any:
+    """What two bits of the row lead to from p: eights at 00, 01, 10 and 11."""
+    at = p + far
+    return load(numbers, p), load(numbers, p + near), load(numbers, at), load(numbers, at + near)
+
+
+@compiled
+def rotate_four(
+    numbers: Pointer,
+    p: int,
+    near: int,
+    far: int,
+    x: Any,
+    c: Any,
+    s: Any,
+    c_high: Any,
+    s_high: Any,
+) -> None:
+    """Writes those four, x, after a rotation of either bit."""
+    y00, y01 = c * x[0] - s * x[1], s * x[0] + c * x[1]
+    y10, y11 = c * x[2] - s * x[3], s * x[2] + c * x[3]
+    store(numbers, p, c_high * y00 - s_high * y10)
+    store(numbers, p + near, c_high * y01 - s_high * y11)
+    store(numbers, p + far, s_high * y00 + c_high * y10)
+    store(numbers, p + far + near, s_high * y01 + c_high * y11)
+
+
+@compiled
 def rotate_two(
     state: Pointer,
     size: int,
@@ -200,14 +228,8 @@ def rotate_two(
     for base in range(0, size, 2 * far):
         for middle in range(base, base + far, 2 * near):
             for p in range(middle, middle + near, LANES):
-                x00, x01 = load(state, p), load(state, p + near)
-                x10, x11 = load(state, p + far), load(state, p + far + near)
-                y00, y01 = c * x00 - s * x01, s * x00 + c * x01
-                y10, y11 = c * x10 - s * x11, s * x10 + c * x11
-                store(state, p, c_high * y00 - s_high * y10)
-                store(state, p + near, c_high * y01 - s_high * y11)
-                store(state, p + far, s_high * y00 + c_high * y10)
-                store(state, p + far + near, s_high * y01 + c_high * y11)
+                x = four(state, p, near, far)
+                rotate_four(state, p, near, far, x, c, s, c_high, s_high)
 
 
 @compiled

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jaxqnn.sweep.cpu.angles import Cotangents, Slopes, Values, cotangents_at
 from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layers import (
+    four,
     is_identity,
     put_down,
     rotate,
+    rotate_four,
     rotate_lanes,
     rotate_one,
     rotate_two,
@@ -39,6 +43,25 @@ def correlate(steps: Steps, bit: int, state: Pointer, bra: Pointer, out: Pointer
 
 
 @compiled
+def _add_four(sums: Any, x: Any, y: Any) -> Any:
+    """What four eights of a state and of a bra add to the correlations of their two bits."""
+    of_low, less_low, of_high, less_high = sums
+    return (
+        of_low + y[1] * x[0] + y[3] * x[2],
+        less_low + y[0] * x[1] + y[2] * x[3],
+        of_high + y[2] * x[0] + y[3] * x[1],
+        less_high + y[0] * x[2] + y[1] * x[3],
+    )
+
+
+@compiled
+def _note_two(sums: Any, out: Pointer, at_low: int, at_high: int) -> None:
+    of_low, less_low, of_high, less_high = sums
+    store(out, at_low, load(out, at_low) + 0.5 * (of_low - less_low))
+    store(out, at_high, load(out, at_high) + 0.5 * (of_high - less_high))
+
+
+@compiled
 def correlate_two(
     size: int,
     low: int,
@@ -51,20 +74,12 @@ def correlate_two(
 ) -> None:
     """The same of two bits of the row in one pass."""
     near, far = ROW << low, ROW << high
-    of_low, of_high, less_low, less_high = zeros(), zeros(), zeros(), zeros()
+    sums = zeros(), zeros(), zeros(), zeros()
     for base in range(0, size, 2 * far):
         for middle in range(base, base + far, 2 * near):
             for p in range(middle, middle + near, LANES):
-                x00, x01 = load(state, p), load(state, p + near)
-                x10, x11 = load(state, p + far), load(state, p + far + near)
-                y00, y01 = load(bra, p), load(bra, p + near)
-                y10, y11 = load(bra, p + far), load(bra, p + far + near)
-                of_low = of_low + y01 * x00 + y11 * x10
-                less_low = less_low + y00 * x01 + y10 * x11
-                of_high = of_high + y10 * x00 + y11 * x01
-                less_high = less_high + y00 * x10 + y01 * x11
-    store(out, at_low, load(out, at_low) + 0.5 * (of_low - less_low))
-    store(out, at_high, load(out, at_high) + 0.5 * (of_high - less_high))
+                sums = _add_four(sums, four(state, p, near, far), four(bra, p, near, far))
+    _note_two(sums, out, at_low, at_high)
 
 
 @compiled
@@ -112,39 +127,18 @@ def undo_two(
 
     All in one pass: apart they are three, over the same numbers.
     """
-    c, s, c_high, s_high = (
-        load(cosine, at),
-        load(sine, at),
-        load(cosine, at_high),
-        load(sine, at_high),
-    )
+    c, s = load(cosine, at), -1.0 * load(sine, at)
+    c_high, s_high = load(cosine, at_high), -1.0 * load(sine, at_high)
     near, far = ROW << low, ROW << high
-    of_low, of_high, less_low, less_high = zeros(), zeros(), zeros(), zeros()
+    sums = zeros(), zeros(), zeros(), zeros()
     for base in range(0, size, 2 * far):
         for middle in range(base, base + far, 2 * near):
             for p in range(middle, middle + near, LANES):
-                x00, x01 = load(state, p), load(state, p + near)
-                x10, x11 = load(state, p + far), load(state, p + far + near)
-                y00, y01 = load(bra, p), load(bra, p + near)
-                y10, y11 = load(bra, p + far), load(bra, p + far + near)
-                of_low = of_low + y01 * x00 + y11 * x10
-                less_low = less_low + y00 * x01 + y10 * x11
-                of_high = of_high + y10 * x00 + y11 * x01
-                less_high = less_high + y00 * x10 + y01 * x11
-                z00, z01 = c * x00 + s * x01, c * x01 - s * x00
-                z10, z11 = c * x10 + s * x11, c * x11 - s * x10
-                store(state, p, c_high * z00 + s_high * z10)
-                store(state, p + near, c_high * z01 + s_high * z11)
-                store(state, p + far, c_high * z10 - s_high * z00)
-                store(state, p + far + near, c_high * z11 - s_high * z01)
-                z00, z01 = c * y00 + s * y01, c * y01 - s * y00
-                z10, z11 = c * y10 + s * y11, c * y11 - s * y10
-                store(bra, p, c_high * z00 + s_high * z10)
-                store(bra, p + near, c_high * z01 + s_high * z11)
-                store(bra, p + far, c_high * z10 - s_high * z00)
-                store(bra, p + far + near, c_high * z11 - s_high * z01)
-    store(out, out_low, load(out, out_low) + 0.5 * (of_low - less_low))
-    store(out, out_high, load(out, out_high) + 0.5 * (of_high - less_high))
+                x, y = four(state, p, near, far), four(bra, p, near, far)
+                sums = _add_four(sums, x, y)
+                rotate_four(state, p, near, far, x, c, s, c_high, s_high)
+                rotate_four(bra, p, near, far, y, c, s, c_high, s_high)
+    _note_two(sums, out, out_low, out_high)
 
 
 @compiled
