@@ -251,7 +251,7 @@ def _function(model: Model, mesh: Mesh | None) -> Function:
         on_mesh = _in_each_mode(lambda here: mesh_function(here, mesh), lambda: data)
 
         def core(inputs: jax.Array, weights: jax.Array) -> jax.Array:
-            return on_mesh(*jax.vmap(model.padded_columns)(inputs, weights))
+            return on_mesh(*model.member_columns(inputs, weights))
 
     # Compiled as one, so that eager calls and their derivatives are one step of JAX each.
     joined = jax.jit(partial(_over_batch, model, core))

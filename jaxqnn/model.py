@@ -236,15 +236,6 @@ class Model:
             weights = jnp.concatenate([weights, shared_atoms])
         return inputs, weights
 
-    def padded_columns(self, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The same in the lengths of the tables."""
-        inputs, weights = self.columns(inputs, weights)
-        num_inputs, num_weights = self.padded_sizes
-        return (
-            jnp.pad(inputs, ((0, 0), (0, num_inputs - inputs.shape[1]))),
-            jnp.pad(weights, (0, num_weights - weights.shape[0])),
-        )
-
     def member_columns(self, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The columns of an ensemble: of inputs (E, B, P) and weights (E, W)."""
         return (inputs, weights) if self.atoms is None else jax.vmap(self.columns)(inputs, weights)

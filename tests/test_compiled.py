@@ -1,4 +1,4 @@
-"""The compiled sweeps against XLA's kernels, in both their layouts, and when they are chosen."""
+"""The compiled sweeps against XLA's form, in both their layouts, and when they are chosen."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from random_circuits import random_case
 import jaxqnn
 from jaxqnn.backends import Precision, choose
 from jaxqnn.backends.compiled import CompiledBackend
-from jaxqnn.backends.xla import XlaBackend
+from jaxqnn.backends.jitted import JittedBackend
 from jaxqnn.batches import NativeFootprint, plan
 from jaxqnn.measure import Expectation, Probabilities, Specification, State, eager, strings
 from jaxqnn.measure.eager import knows
 from jaxqnn.model import Model
+from jaxqnn.sweep import foreign
 from jaxqnn.sweep.cpu.layout import LANES, lanes_are_labels
 
 ATOL = 1e-11
@@ -101,13 +102,14 @@ def drawn(case: Case, batch: int) -> tuple[np.ndarray, np.ndarray]:
         ("wide random", "classes"),
     ],
 )
-def test_they_agree_with_xla(name: str, kind: str) -> None:
+def test_they_agree_with_xla(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "_is_registered", lambda: False)  # so that it is XLA's form
     case = CASES[name]()
     model = Model(
         case.circuit, SPECIFICATIONS[kind](case.circuit.num_qubits), case.inputs, case.weights
     )
     assert knows(model.measurement)
-    compiled, xla = CompiledBackend(model, "double"), XlaBackend(model, "double", None, None)
+    compiled, xla = CompiledBackend(model, "double"), JittedBackend(model, "double")
     x, w = drawn(case, 17)
     value, (by_inputs, by_weights) = xla.value(x, w), xla.jacobian(x, w, wrt_inputs=True)
     cotangent = np.random.default_rng(0).normal(size=value.shape)
@@ -194,7 +196,7 @@ def test_they_are_chosen_where_they_can_run() -> None:
     assert chosen(Expectation(), "single") is CompiledBackend
     assert chosen(State()) is CompiledBackend
     mesh = Mesh(np.array(jax.devices()[:1]), ("batch",))
-    assert chosen(Expectation(), mesh=mesh) is XlaBackend
+    assert chosen(Expectation(), mesh=mesh) is JittedBackend
     many = SparsePauliOp(["".join(p) for p in itertools.product("XYZ", repeat=3)])
     assert chosen(Expectation(many)) is CompiledBackend
 

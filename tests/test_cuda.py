@@ -199,7 +199,7 @@ def test_networks_by_the_primitives(
     model = Model(case.circuit, specification, case.inputs, case.weights)
     dtype = np.dtype(np.float64 if precision == "double" else np.float32)
     x, w = (np.asarray(part, dtype) for part in values(case, 3))
-    jitted, compiled = JittedBackend(model, precision, None), CompiledBackend(model, precision)
+    jitted, compiled = JittedBackend(model, precision), CompiledBackend(model, precision)
     atol = 1e-12 if precision == "double" else 1e-4
     np.testing.assert_allclose(jitted.value(x, w), compiled.value(x, w), atol=atol)
     for mine, theirs in zip(

@@ -20,8 +20,10 @@ from versions import XLA_TAKES_LESS
 
 import jaxqnn
 from jaxqnn.batches import Footprint, over_pieces, plan, round_up
-from jaxqnn.engine import kernels
 from jaxqnn.memory import VARIABLE, usable_bytes
+from jaxqnn.sharding import entries
+from jaxqnn.sharding.entries import WholeStates
+from jaxqnn.sweep import foreign
 
 WORKER = Path(__file__).with_name("memory_worker.py")
 GIB = 1 << 30
@@ -120,18 +122,24 @@ def test_the_pure_function_fits_a_large_batch_too() -> None:
     ],
 )
 def test_the_prediction_is_that_of_the_compiler_within_half(
-    qubits: int, batch: int, labels: list[str], block: bool
+    qubits: int,
+    batch: int,
+    labels: list[str],
+    block: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     observables = [
         SparsePauliOp.from_sparse_list([(label, [i], 1.0)], qubits)
         for i, label in enumerate(labels)
     ]
-    check_prediction(network(qubits, observables, block=block), batch, len(labels))
+    check_prediction(network(qubits, observables, block=block), batch, len(labels), monkeypatch)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("labels", [["Z"], ["Z", "X", "Y", "Z"]])
-def test_given_amplitudes_are_foretold_too(labels: list[str]) -> None:
+def test_given_amplitudes_are_foretold_too(
+    labels: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     features, ansatz = raw_feature_vector(1 << 10), real_amplitudes(10, reps=2)
     qnn = jaxqnn.EstimatorQNN(
         circuit=features.compose(ansatz),
@@ -142,28 +150,31 @@ def test_given_amplitudes_are_foretold_too(labels: list[str]) -> None:
         input_params=features.parameters,
         weight_params=ansatz.parameters,
     )
-    check_prediction(qnn, 64, len(labels))
+    check_prediction(qnn, 64, len(labels), monkeypatch)
 
 
-def check_prediction(qnn: jaxqnn.EstimatorQNN, batch: int, num_outputs: int) -> None:
+def check_prediction(
+    qnn: jaxqnn.EstimatorQNN, batch: int, num_outputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Compares XLA's memory analysis of each kernel with the footprint."""
     least = 1 / 3 if XLA_TAKES_LESS else 1 / 1.5
     model = qnn._evaluator.model
+    monkeypatch.setattr(foreign, "_is_registered", lambda: False)  # so that it is XLA's form
     with jax.enable_x64(True):
         inputs, weights = (
             jax.ShapeDtypeStruct(shape, np.float64)
-            for shape in ((batch, model.padded_sizes[0]), model.padded_sizes[1:])
+            for shape in ((batch, model.num_inputs), (model.num_weights,))
         )
         cotangent = jax.ShapeDtypeStruct((batch, num_outputs), np.float64)
-        data = (model.tables, model.measurement)
+        data = WholeStates(model.arrays, model.measurement)
         lowered = {
-            num_outputs: kernels.jacobian.lower(*data, inputs, weights),
-            1: kernels.vjp.lower(*data, inputs, weights, cotangent),
-            0: kernels.value.lower(*data, inputs, weights),
+            num_outputs: entries.by_cotangents.lower(data, inputs, weights, mesh=None),
+            1: entries.vjp.lower(data, inputs, weights, cotangent, mesh=None),
+            0: entries.value.lower(data, inputs, weights, mesh=None),
         }
     for cotangents, program in lowered.items():
         found = compiled_bytes(program)
-        found += sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(data))
+        found += sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves((data, model.tables)))
         predicted = model.footprint(cotangents, 8).peak_bytes(batch)
         assert least < found / predicted < 1.5, (cotangents, found, predicted)
 

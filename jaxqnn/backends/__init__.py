@@ -1,4 +1,4 @@
-"""What computes: Numba's sweeps on a CPU, CUDA kernels on a GPU, XLA's elsewhere and on a mesh."""
+"""What computes: Numba's sweeps on a CPU; what JAX compiles on a GPU, elsewhere and on a mesh."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from jax.sharding import Mesh
 
 from jaxqnn.backends.backend import Backend, Precision
 from jaxqnn.backends.jitted import JittedBackend
-from jaxqnn.backends.xla import XlaBackend
 from jaxqnn.batches import platform
 from jaxqnn.measure.eager import knows
 from jaxqnn.measure.observables import TABULATED_QUBITS
 from jaxqnn.measure.specification import Expectation
 from jaxqnn.model import WIDEST_LABEL, Model
-from jaxqnn.sweep.gpu import kernels
-from jaxqnn.sweep.gpu.calls import can_sweep
 
 __all__ = ["Backend", "Precision", "choose"]
 
@@ -22,16 +19,13 @@ __all__ = ["Backend", "Precision", "choose"]
 def choose(
     model: Model, precision: Precision, device: jax.Device | None, mesh: Mesh | None
 ) -> Backend:
-    """Compiled sweeps on a CPU, where NumPy can measure their states; CUDA kernels; else XLA."""
+    """Compiled sweeps on a CPU, where NumPy can measure their states; else what JAX compiles."""
     if mesh is None and platform(device) == "cpu" and _is_known(model):
         # Importing Numba takes a while, and only those who get here need it.
         from jaxqnn.backends.compiled import CompiledBackend
 
         return CompiledBackend(model, precision)
-    is_gpu = mesh is None and platform(device) == "gpu"
-    if is_gpu and can_sweep(model.program) and kernels.are_here():
-        return JittedBackend(model, precision, device)
-    return XlaBackend(model, precision, device, mesh)
+    return JittedBackend(model, precision, device, mesh)
 
 
 def _is_known(model: Model) -> bool:

@@ -1,4 +1,4 @@
-"""The primitives as a backend, where CUDA kernels do them: one small program of XLA a circuit."""
+"""The primitives as a backend: a small program of XLA for each circuit, on a device or a mesh."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxqnn.backends.atoms import Atoms
 from jaxqnn.backends.backend import Floats, Precision, Pull
-from jaxqnn.batches import Footprint
-from jaxqnn.engine.measurement import Measurement
+from jaxqnn.batches import Footprint, platform
 from jaxqnn.model import Model
 from jaxqnn.processes import refuse_after_fork
+from jaxqnn.program.tables import column_order
 from jaxqnn.promotion import usual_promotion
-from jaxqnn.sweep import entries
+from jaxqnn.sharding import entries
+from jaxqnn.sharding.build import check_mesh, mesh_data
+from jaxqnn.sharding.entries import Data, WholeStates
+from jaxqnn.sweep.gpu import kernels
+from jaxqnn.sweep.gpu.calls import can_sweep
 
 
 class JittedBackend:
@@ -27,36 +32,48 @@ class JittedBackend:
         model: The measured circuit.
         precision: "double" computes in float64 whatever JAX's global setting, "single" in float32.
         device: Where to compute; None is JAX's default device.
+        mesh: Several devices, instead.
     """
 
     keeps_states = False
 
-    def __init__(self, model: Model, precision: Precision, device: jax.Device | None) -> None:
-        self._model, self._device = model, device
+    def __init__(
+        self,
+        model: Model,
+        precision: Precision,
+        device: jax.Device | None = None,
+        mesh: Mesh | None = None,
+    ) -> None:
+        self._model, self._device, self._mesh = model, device, mesh
         self._is_double = precision == "double"
         self._atoms = None if model.atoms is None else Atoms(model.columns)
-        self.num_cotangents = model.num_outputs
+        # More outputs than columns are derived by forward mode.
+        self._by_tangents = model.num_outputs > sum(map(len, column_order(model.program)))
+        self.num_cotangents = entries.TANGENTS_AT_ONCE if self._by_tangents else model.num_outputs
 
     def footprint(self, num_cotangents: int) -> Footprint:
         """See ``Backend``."""
-        return self._model.kernel_footprint(num_cotangents, 8 if self._is_double else 4)
+        itemsize = 8 if self._is_double else 4
+        if self._mesh is None and self._has_kernels:
+            return self._model.kernel_footprint(num_cotangents, itemsize)
+        devices = 1 if self._mesh is None else check_mesh(self._mesh)
+        return self._model.footprint(num_cotangents, itemsize, devices)
 
     def value(self, x: Floats, w: Floats) -> Floats:
         """See ``Backend``."""
         with self._settings():
-            columns = self._columns(x, w)
-            return np.asarray(entries.value(self._model.arrays, self._measurement, *columns))
+            return np.asarray(entries.value(self._data, *self._columns(x, w), mesh=self._mesh))
 
     def jacobian(self, x: Floats, w: Floats, *, wrt_inputs: bool) -> tuple[Floats, Floats]:
         """See ``Backend``."""
         del wrt_inputs  # they cost next to nothing
+        derive = entries.by_tangents if self._by_tangents else entries.by_cotangents
         with self._settings():
-            columns = self._columns(x, w)
-            found = entries.jacobian(self._model.arrays, self._measurement, *columns)
+            found: Any = derive(self._data, *self._columns(x, w), mesh=self._mesh)
             if self._atoms is not None:
                 found = self._atoms.pull_each(x, w, *found)
-            by_inputs, by_weights = jax.device_get(found)
-        return by_inputs, by_weights
+            by_inputs, by_weights = found
+            return np.asarray(by_inputs), np.asarray(by_weights)
 
     def linearized(self, x: Floats, w: Floats) -> tuple[Floats, Pull]:
         """See ``Backend``; the pull-back evolves the states anew."""
@@ -64,11 +81,11 @@ class JittedBackend:
         def pull(cotangent: Floats) -> tuple[Floats, Floats]:
             with self._settings():
                 columns = self._columns(x, w)
-                found = entries.vjp(self._model.arrays, self._measurement, *columns, cotangent)
+                found: Any = entries.vjp(self._data, *columns, cotangent, mesh=self._mesh)
                 if self._atoms is not None:
                     found = self._atoms.pull_sum(x, w, *found)
-                of_inputs, of_weights = jax.device_get(found)
-            return of_inputs, of_weights
+                of_inputs, of_weights = found
+                return np.asarray(of_inputs), np.asarray(of_weights)
 
         return self.value(x, w), pull
 
@@ -79,11 +96,25 @@ class JittedBackend:
             yield
 
     def _columns(self, x: Floats, w: Floats) -> tuple[Any, Any]:
-        return (x, w) if self._atoms is None else self._atoms.columns(x, w)
+        if self._atoms is None:
+            return x, w
+        columns = self._atoms.columns(x, w)
+        # On a mesh of several processes, only values that are no device's own can be shared.
+        return columns if self._mesh is None else jax.tree.map(np.asarray, columns)
 
     @cached_property
-    def _measurement(self) -> Measurement:
-        """On the device; copies, as ``XlaBackend`` makes them."""
-        host = jax.tree.map(np.copy, self._model.measurement)
-        found: Measurement = jax.device_put(host, self._device)
-        return found
+    def _has_kernels(self) -> bool:
+        """Whether CUDA kernels do the sweeps."""
+        is_gpu = platform(self._device) == "gpu"
+        return is_gpu and can_sweep(self._model.program) and kernels.are_here()
+
+    @cached_property
+    def _data(self) -> Data:
+        """The program and the measurement, on their devices."""
+        model, mesh = self._model, self._mesh
+        data: Data
+        if mesh is None:
+            data = WholeStates(model.arrays, model.measurement)
+        else:
+            data = mesh_data(model, mesh)
+        return entries.put(data, mesh, self._device)

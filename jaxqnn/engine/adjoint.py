@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxqnn.engine.angles import Angles
+from jaxqnn.engine.angles import Angles, evaluate, pull_back
 from jaxqnn.engine.evolve import (
     apply_rotations,
     given_state,
@@ -37,15 +37,35 @@ from jaxqnn.engine.layers import (
 from jaxqnn.program.tables import Tables, high_bits
 
 
-def adjoint(
+def pull_state(
     tables: Tables,
-    angles: Angles,
+    inputs: jax.Array,
+    weights: jax.Array,
     state: jax.Array,
     cotangents: jax.Array,
     *,
     per_sample: bool,
-    inputs_count: bool = True,
-) -> tuple[Angles, jax.Array]:
+) -> tuple[jax.Array, jax.Array]:
+    """Cotangents of inputs (B, m, P) and weights (B, m, W) from those of the final state.
+
+    With ``per_sample`` False the weights' are summed over the batch: (1, m, W).
+    """
+    tables = jax.tree.map(jnp.asarray, tables)
+    angles = evaluate(tables, inputs.T, weights)
+    found = adjoint(tables, angles, state, cotangents, per_sample=per_sample)
+    of_sample = joined(found.sample, found.start)
+    of_shared = joined(found.rotations, found.shared)
+    return pull_back(tables, inputs.T, weights, of_sample, of_shared, found.amplitudes)
+
+
+def joined(*parts: jax.Array) -> jax.Array:
+    """Cotangents of angles, each with axes of its own before the last two, as one list of them."""
+    return jnp.concatenate([part.reshape(-1, *part.shape[-2:]) for part in parts])
+
+
+def adjoint(
+    tables: Tables, angles: Angles, state: jax.Array, cotangents: jax.Array, *, per_sample: bool
+) -> Angles:
     """Cotangents of the angles from cotangents of the final state.
 
     Args:
@@ -56,34 +76,23 @@ def adjoint(
             and imaginary part of each amplitude.
         per_sample: True for the Jacobian, which keeps the batch axis of every angle. False for a
             VJP, where cotangents of shared angles are summed over the batch.
-        inputs_count: Whether cotangents of the samples' own phases are wanted (else zeros).
 
     Returns:
         The cotangents of the angles, each with axes (..., m, B) after its own (shared ones (..., m,
-        1) if not per_sample), and that of the start, (B, m, 2, 2^n).
+        1) if not per_sample).
     """
     groups = tuple(group.swapped() for group in group_rotations(tables, angles))
 
     def layer(i: jax.Array, sweep: Sweep) -> Sweep:
         l = tables.num_layers - 1 - i
-        sweep = undo_layer(
-            tables,
-            angles,
-            groups,
-            l,
-            sweep,
-            per_sample=per_sample,
-            inputs_count=inputs_count,
-        )
+        sweep = undo_layer(tables, angles, groups, l, sweep, per_sample=per_sample)
         index = label_index(tables.inverse_high[l], tables.inverse_low[l])
         return sweep._replace(both=relabel(sweep.both, index))
 
     start = begin(angles, state, cotangents, per_sample=per_sample)
     sweep = lax.fori_loop(0, tables.num_layers, layer, start)
-    at_start = sweep.both[:, 1:]
     rotations, shared, sample = sweep.found()
-    start_angles, amplitudes = _start_cotangents(angles, at_start)
-    return Angles(rotations, shared, sample, start_angles, amplitudes), at_start
+    return Angles(rotations, shared, sample, *_start_cotangents(angles, sweep.both[:, 1:]))
 
 
 class Sweep(NamedTuple):
@@ -130,7 +139,6 @@ def undo_layer(
     sweep: Sweep,
     *,
     per_sample: bool,
-    inputs_count: bool,
 ) -> Sweep:
     """Undoes layer l but for its label map, and notes its angles' cotangents.
 
@@ -141,7 +149,6 @@ def undo_layer(
         l: The layer.
         sweep: The sweep after the layer.
         per_sample: See ``adjoint``.
-        inputs_count: See ``adjoint``.
     """
 
     def of_rotations(both: jax.Array) -> jax.Array:
@@ -150,15 +157,7 @@ def undo_layer(
         )
 
     def phases(l: jax.Array, sweep: Sweep, *, of_samples: bool) -> Sweep:
-        return _undo_phases(
-            tables,
-            angles,
-            l,
-            sweep,
-            of_samples=of_samples,
-            per_sample=per_sample,
-            inputs_count=inputs_count,
-        )
+        return _undo_phases(tables, angles, l, sweep, of_samples=of_samples, per_sample=per_sample)
 
     both = apply_rotations(tables, groups, l, sweep.both, inverse=True)
     found = _if(jnp.any(tables.trainable[l] > 0), of_rotations, both)
@@ -258,7 +257,6 @@ def _undo_phases(
     *,
     of_samples: bool,
     per_sample: bool,
-    inputs_count: bool,
 ) -> Sweep:
     """Notes the cotangents of layer l's phases, and undoes them.
 
@@ -272,7 +270,7 @@ def _undo_phases(
         signs = half_signs(masks[c], num_qubits, high_bits(num_qubits), out.dtype)
         return out.at[c].set(chunk_cotangent(signs, labels))
 
-    if of_samples and inputs_count:
+    if of_samples:
         sample = lax.fori_loop(
             tables.sample_range[l],
             tables.sample_range[l + 1],

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxqnn.engine.angles import Angles
+from jaxqnn.engine.angles import Angles, evaluate
 from jaxqnn.engine.layers import (
     Phase,
     Rotations,
@@ -29,6 +29,19 @@ from jaxqnn.engine.layers import (
 from jaxqnn.program.tables import Tables, high_bits
 
 Carry = TypeVar("Carry")
+
+
+def final_state(tables: Tables, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+    """The final states (B, 2, 2^n), in the final frame's labels.
+
+    Args:
+        tables: The program, as data: one executable serves every circuit of a size.
+        inputs: (B, P), in the tables' length, as are all.
+        weights: (W,).
+    """
+    tables = jax.tree.map(jnp.asarray, tables)  # loops index them
+    angles = evaluate(tables, inputs.T, weights)
+    return evolve(tables, angles, start_state(angles))
 
 
 def start_state(angles: Angles) -> jax.Array:

@@ -3,5 +3,5 @@
 A mesh axis named "batch" shares out the samples, one named "state" the amplitudes.  ``placement``
 chooses, on the host, which bits of a label name the device; ``tables`` writes that as arrays;
 ``engine`` runs it on one device's part and exchanges amplitudes by ``all_to_all``; ``outcomes``
-measures; ``kernels`` maps it all over the mesh.
+measures; ``entries`` maps it all over the mesh.
 """

@@ -17,7 +17,7 @@ from jaxqnn.model import Model, check_width
 from jaxqnn.program.build import CircuitProgram
 from jaxqnn.program.frames import Frame
 from jaxqnn.sharding.engine import STATE
-from jaxqnn.sharding.kernels import BATCH, Data, SplitStates, WholeStates
+from jaxqnn.sharding.entries import BATCH, Data, SplitStates, WholeStates
 from jaxqnn.sharding.outcomes import (
     SplitAmplitudes,
     SplitMeasurement,
@@ -45,14 +45,15 @@ def mesh_data(model: Model, mesh: Mesh) -> Data:
     """
     size = check_mesh(mesh)
     if size == 1:
-        return WholeStates(model.tables, model.measurement)
+        return WholeStates(model.arrays, model.measurement)
     bits = size.bit_length() - 1
     check_width(model.program.num_qubits - bits)
     in_order = _in_circuit_order(model)
     built = _in_qubit_order(model.built) if in_order else model.built
     placement = place(built.program, bits, in_circuit_order=in_order)
     built = replace(built, program=placement.final)
-    return SplitStates(tabulate_split(placement), _measurement(model, built, bits, in_order))
+    measurement = _measurement(model, built, bits, in_order)
+    return SplitStates(tabulate_split(placement), measurement, model.padded_sizes)
 
 
 def check_mesh(mesh: Mesh) -> int:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxqnn.engine.adjoint import Sweep, begin, undo_layer
+from jaxqnn.engine.adjoint import Sweep, begin, joined, undo_layer
 from jaxqnn.engine.angles import Angles, evaluate, pull_back
 from jaxqnn.engine.evolve import apply_phases, apply_rotations, group_rotations, normalised
 from jaxqnn.engine.layers import label_index, product_state, relabel
@@ -63,21 +63,12 @@ def pull_state(
     cotangents: jax.Array,
     *,
     per_sample: bool,
-    inputs_count: bool,
 ) -> tuple[jax.Array, jax.Array]:
-    """See ``jaxqnn.engine.kernels.pull_state``; the results are summed over the devices."""
+    """See ``jaxqnn.engine.adjoint.pull_state``; the results are summed over the devices."""
     angles, starts = _angles(tables, inputs, weights)
-    found, of_starts = _adjoint(
-        tables,
-        angles,
-        part,
-        cotangents,
-        starts,
-        per_sample=per_sample,
-        inputs_count=inputs_count,
-    )
-    of_sample = jnp.concatenate([_flat(found.sample), of_starts])
-    of_shared = jnp.concatenate([_flat(found.rotations), _flat(found.shared)])
+    found = _adjoint(tables, angles, part, cotangents, starts, per_sample=per_sample)
+    of_sample = joined(found.sample, found.start)
+    of_shared = joined(found.rotations, found.shared)
     # The few sums over devices: every angle's cotangent, however many parameters it has.
     sums = lax.psum((of_sample, of_shared, found.amplitudes), STATE)
     return pull_back(tables.local, inputs.T, weights, *sums)
@@ -91,27 +82,16 @@ def _adjoint(
     starts: jax.Array,
     *,
     per_sample: bool,
-    inputs_count: bool,
-) -> tuple[Angles, jax.Array]:
-    """As ``jaxqnn.engine.adjoint``, with exchanges undone where they come.
-
-    The second result is the cotangent of all start angles.
-    """
+) -> Angles:
+    """As ``jaxqnn.engine.adjoint``, with exchanges undone where they come, and all start angles."""
     groups = tuple(group.swapped() for group in group_rotations(tables.local, angles))
     local = tables.local
 
     def layer(i: jax.Array, sweep: Sweep) -> Sweep:
         l = jnp.asarray(local.num_layers) - 1 - i
         both = lax.fori_loop(0, tables.exchange[l], lambda _, part: exchange(part), sweep.both)
-        sweep = undo_layer(
-            local,
-            angles,
-            groups,
-            l,
-            sweep._replace(both=both),
-            per_sample=per_sample,
-            inputs_count=inputs_count,
-        )
+        sweep = sweep._replace(both=both)
+        sweep = undo_layer(local, angles, groups, l, sweep, per_sample=per_sample)
         return sweep._replace(both=relabel(sweep.both, _index(tables, l, inverse=True)))
 
     start = begin(angles, part, cotangents, per_sample=per_sample)
@@ -121,7 +101,7 @@ def _adjoint(
     sample *= device_signs(tables.sample_device, part.dtype)[..., None, None]
     _, pull = jax.vjp(partial(_start, tables), starts, angles.amplitudes)
     of_starts, of_amplitudes = jax.vmap(pull, in_axes=1, out_axes=1)(sweep.both[:, 1:])
-    return Angles(rotations, shared, sample, angles.start, of_amplitudes), of_starts
+    return Angles(rotations, shared, sample, of_starts, of_amplitudes)
 
 
 def _angles(tables: SplitTables, inputs: jax.Array, weights: jax.Array) -> tuple[Angles, jax.Array]:
@@ -172,7 +152,3 @@ def _index(tables: SplitTables, l: jax.Array, *, inverse: bool) -> jax.Array:
         (local.inverse_high, local.inverse_low) if inverse else (local.map_high, local.map_low)
     )
     return label_index(high[l] ^ total, low[l])
-
-
-def _flat(part: jax.Array) -> jax.Array:
-    return part.reshape(-1, *part.shape[-2:])

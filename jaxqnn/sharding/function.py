@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxqnn.promotion import usual_promotion
-from jaxqnn.sharding import kernels
-from jaxqnn.sharding.kernels import Data, batch_axis
+from jaxqnn.sharding import entries
+from jaxqnn.sharding.entries import BATCH, Data, WholeStates, batch_axis
 
 Function = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -18,32 +18,36 @@ Function = Callable[[jax.Array, jax.Array], jax.Array]
 def mesh_function(data: Data, mesh: Mesh) -> Function:
     """The function (inputs (E, B, P), weights (E, W)) -> outputs (E, B, ...).
 
-    The samples and the amplitudes are on the mesh. Reverse mode is the adjoint on the same devices;
-    the final state stays on them in between.
+    The samples and the amplitudes are on the mesh. Whole states have all of JAX's derivatives; of
+    shared out ones reverse mode is the adjoint on the same devices, on which the final state stays
+    in between.
     """
 
-    @jax.custom_vjp
-    def one(inputs: jax.Array, weights: jax.Array) -> jax.Array:
-        return kernels.run(data, inputs, weights, mesh=mesh)[0]
+    def outputs(inputs: jax.Array, weights: jax.Array) -> jax.Array:
+        return entries.run(data, inputs, weights, mesh=mesh)[0]
 
     @usual_promotion()
     def forward(
         inputs: jax.Array, weights: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
-        outputs, state = kernels.run(data, inputs, weights, mesh=mesh)
+        outputs, state = entries.run(data, inputs, weights, mesh=mesh)
         return outputs, (inputs, weights, state)
 
     @usual_promotion()
     def reverse(
         residuals: tuple[jax.Array, jax.Array, jax.Array], cotangent: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        return kernels.pull(data, *residuals, cotangent, mesh=mesh)
+        return entries.pull(data, *residuals, cotangent, mesh=mesh)
 
-    one.defvjp(forward, reverse)
+    if isinstance(data, WholeStates):
+        one: Function = outputs
+    else:
+        one = jax.custom_vjp(outputs)
+        one.defvjp(forward, reverse)
 
     @jax.jit
     def padded(inputs: jax.Array, weights: jax.Array) -> jax.Array:
-        batch, shares = inputs.shape[0], mesh.shape.get(kernels.BATCH, 1)
+        batch, shares = inputs.shape[0], mesh.shape.get(BATCH, 1)
         inputs = jnp.pad(inputs, ((0, -batch % shares), (0, 0)))
         inputs = jax.lax.with_sharding_constraint(
             inputs, NamedSharding(mesh, PartitionSpec(batch_axis(mesh)))

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxqnn.engine import kernels
+from jaxqnn.engine.adjoint import pull_state
+from jaxqnn.engine.evolve import final_state
 from jaxqnn.sweep.arrays import ProgramArrays
 
 
@@ -107,7 +108,7 @@ def bend(
 
 def _evolve_one(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
     """x (B, P), w (W,) -> (B, 2, 2^n)."""
-    return kernels.final_state(program.tables_here(), *_padded(program, x, w))
+    return final_state(program.tables_here(), *_padded(program, x, w))
 
 
 def _push_one(
@@ -131,13 +132,12 @@ def _pull_one(
 ) -> tuple[jax.Array, jax.Array]:
     """psi (B, 2, 2^n), bras (T, B, 2, 2^n) -> (T, B, P) and (T, C, W)."""
     batch, inputs = x.shape
-    of_x, of_w = kernels.pull_state(
+    of_x, of_w = pull_state(
         program.tables_here(),
         *_padded(program, x, w),
         psi,
         jnp.moveaxis(bra, 0, 1),
         per_sample=classes > 1,
-        inputs_count=True,
     )
     of_x, of_w = jnp.moveaxis(of_x, 1, 0)[..., :inputs], jnp.moveaxis(of_w, 1, 0)
     if classes > 1:
