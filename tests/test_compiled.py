@@ -16,14 +16,14 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 from random_circuits import random_case
 
 import jaxqnn
-from jaxqnn.backends import Precision, choose
+from jaxqnn.backends import Backend, Precision, choose
 from jaxqnn.backends.compiled import CompiledBackend
 from jaxqnn.backends.jitted import JittedBackend
 from jaxqnn.batches import NativeFootprint, plan
-from jaxqnn.measure import Expectation, Probabilities, Specification, State, eager, strings
-from jaxqnn.measure.eager import knows
+from jaxqnn.measure import Expectation, Probabilities, Specification, State
 from jaxqnn.model import Model
 from jaxqnn.sweep import foreign
+from jaxqnn.sweep.cpu import sums as native
 from jaxqnn.sweep.cpu.layout import LANES, lanes_are_labels
 
 ATOL = 1e-11
@@ -108,7 +108,6 @@ def test_they_agree_with_xla(name: str, kind: str, monkeypatch: pytest.MonkeyPat
     model = Model(
         case.circuit, SPECIFICATIONS[kind](case.circuit.num_qubits), case.inputs, case.weights
     )
-    assert knows(model.measurement)
     compiled, xla = CompiledBackend(model, "double"), JittedBackend(model, "double")
     x, w = drawn(case, 17)
     value, (by_inputs, by_weights) = xla.value(x, w), xla.jacobian(x, w, wrt_inputs=True)
@@ -201,31 +200,40 @@ def test_they_are_chosen_where_they_can_run() -> None:
     assert chosen(Expectation(many)) is CompiledBackend
 
 
-@pytest.mark.parametrize(("num_qubits", "batch", "threads"), [(3, 2, 1), (5, 3, 1), (10, 1, 3)])
-def test_strings_without_a_table(
+@pytest.mark.parametrize(
+    ("num_qubits", "batch", "threads"), [(2, 3, 1), (3, 2, 1), (5, 3, 1), (12, 1, 3)]
+)
+def test_sums_of_many_strings(
     num_qubits: int, batch: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = tutorial(num_qubits)
     random = np.random.default_rng(2)
     labels = ["".join(random.choice(list("IXYZ"), num_qubits)) for _ in range(60)]
-    sums = [SparsePauliOp(labels, random.normal(size=len(labels))), SparsePauliOp(labels[3:9])]
-    model = Model(case.circuit, Expectation(sums), case.inputs, case.weights)
+    flips = SparsePauliOp("X" * num_qubits)
+    measured = [SparsePauliOp(labels, random.normal(size=len(labels))) + flips, flips]
+    model = Model(case.circuit, Expectation(measured), case.inputs, case.weights)
     x, w = drawn(case, batch)
     cotangent = random.normal(size=(batch, 2))
+    monkeypatch.setattr(native, "_MANY", 0)
+    monkeypatch.setattr(native, "cores", lambda: threads)
+    native._template.cache_clear()
 
-    def everything() -> list[np.ndarray]:
-        backend = CompiledBackend(model, "double")
+    def everything(backend: Backend) -> list[np.ndarray]:
         value, pull = backend.linearized(x, w)
         return [value, *pull(cotangent), *backend.jacobian(x, w, wrt_inputs=True)]
 
-    monkeypatch.setattr(eager, "_MOST_ENTRIES", 1 << 30)
-    tabulated = everything()
-    np.testing.assert_allclose(tabulated[0], case.expectations(sums, x, w), atol=ATOL)
-    monkeypatch.setattr(eager, "_MOST_ENTRIES", 0)
-    monkeypatch.setattr(strings, "_MANY", 0)
-    monkeypatch.setattr(strings, "cores", lambda: threads)
-    for found, expected in zip(everything(), tabulated, strict=True):
-        np.testing.assert_allclose(found, expected, atol=ATOL)
+    eager, within = (make(model, "double") for make in (CompiledBackend, JittedBackend))
+    found = everything(eager)
+    np.testing.assert_allclose(found[0], case.expectations(measured, x, w), atol=ATOL)
+    for mine, theirs in zip(everything(within), found, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=ATOL)
+    native._template.cache_clear()
+    monkeypatch.setattr(foreign, "_is_registered", lambda: False)  # so that it is XLA's form
+    by_xla = JittedBackend(
+        Model(case.circuit, Expectation(measured), case.inputs, case.weights), "double"
+    )
+    for mine, theirs in zip(everything(by_xla), found, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=ATOL)
 
 
 def test_threads_share_a_batch() -> None:

@@ -158,7 +158,7 @@ def test_sums_of_strings(
     shape = (batch, 2, 1 << num_qubits)
     bra, ket = (jnp.asarray(random.normal(size=shape), dtype) for _ in range(2))
     weight = jnp.asarray(random.normal(size=(batch, outputs)), dtype)
-    arrays = measurement._arrays(ket)
+    arrays = measurement.arrays(ket)
     rounding = 1e-11 if dtype is np.float64 else 2e-3
     means = jax.jit(lambda *given: on_cuda.means(*given, outputs=outputs))(*arrays, bra, ket)
     expected = sums.means_p.bind(*arrays, bra, ket, outputs=outputs)

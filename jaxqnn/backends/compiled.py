@@ -16,8 +16,8 @@ import numpy as np
 from jaxqnn.backends.atoms import Atoms
 from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint
-from jaxqnn.measure.eager import Outcomes, outcomes_of
-from jaxqnn.measure.outcomes import Diagonal
+from jaxqnn.engine.measurement import Measurement
+from jaxqnn.measure.outcomes import Diagonal, in_precision
 from jaxqnn.model import Model
 from jaxqnn.processes import cores, refuse_after_fork
 from jaxqnn.promotion import usual_promotion
@@ -31,7 +31,7 @@ class CompiledBackend:
     """See ``Backend``; on the CPU, without JAX but for angles that are no polynomials.
 
     Args:
-        model: The measured circuit, with a measurement that ``jaxqnn.measure.eager`` knows.
+        model: The measured circuit.
         precision: "double" or "single": of what is passed and returned.
     """
 
@@ -49,16 +49,19 @@ class CompiledBackend:
         self._size = 1 << model.program.num_qubits
         self._footprints: dict[int, Footprint] = {}
         columns = sum(model.arrays.column_counts)
-        self._by_push = model.measurement.num_outputs > columns
-        self.num_cotangents = min(model.measurement.num_outputs, columns)
-        self._weights: Floats | None = None
-        if isinstance(model.measurement, Diagonal):
-            dtype = np.float64 if self._is_double else np.float32
-            self._weights = np.ascontiguousarray(model.measurement.weights, dtype)
+        self._by_push = model.num_outputs > columns
+        self.num_cotangents = min(model.num_outputs, columns)
+
+    # Made when they are asked for: those of wide states are large.
+    @cached_property
+    def _measurement(self) -> Measurement:
+        dtype = np.dtype(np.float64 if self._is_double else np.float32)
+        return in_precision(self._model.measurement, dtype)
 
     @cached_property
-    def _outcomes(self) -> Outcomes:
-        return outcomes_of(self._model.measurement, self._model.program.num_qubits)
+    def _weights(self) -> Floats | None:
+        """Of outputs that the sweeps measure themselves."""
+        return self._measurement.weights if isinstance(self._measurement, Diagonal) else None
 
     def footprint(self, num_cotangents: int) -> Footprint:
         """See ``Backend``."""
@@ -75,7 +78,7 @@ class CompiledBackend:
             if self._weights is not None:
                 shape = x.shape[0], 2, self._size
                 return self._measured(*columns, aligned(shape, x.dtype) if self._is_tiled else None)
-            return self._outcomes.outputs(self._evolved(*columns))
+            return self._measurement.outputs(self._evolved(*columns))
 
     def jacobian(self, x: Floats, w: Floats, *, wrt_inputs: bool) -> tuple[Floats, Floats]:
         """See ``Backend``."""
@@ -104,7 +107,7 @@ class CompiledBackend:
                 outputs = self._measured(*columns, state)
             else:
                 state = self._evolved(*columns)
-                outputs = self._outcomes.outputs(state)
+                outputs = self._measurement.outputs(state)
 
         def pull(cotangent: Floats) -> tuple[Floats, Floats]:
             with np.errstate(all="ignore"):
@@ -112,7 +115,7 @@ class CompiledBackend:
                     of_x, of_w = self._pulled_each(*columns, state)
                     found = cotangent * of_x[0], (cotangent * of_w[0]).sum(axis=0)
                 else:
-                    bras = self._outcomes.pull(state, cotangent)
+                    bras = self._measurement.pull(state, cotangent)[None]
                     of_x, of_w = self._pulled(*columns, state, bras)
                     found = of_x[0], of_w[0].sum(axis=0)
             if self._atoms is None:
@@ -157,7 +160,7 @@ class CompiledBackend:
         """From the gradient of each output, (m, B, P) and (m, B, W); the states may be known."""
         if self._weights is None:
             state = self._evolved(x, w)
-            return self._pulled(x, w, state, self._outcomes.bras(state))
+            return self._pulled(x, w, state, self._measurement.bras(state))
         arrays, count = {words.WEIGHTS: self._weights}, self._weights.shape[0]
         if not self._is_tiled:
             return self._cotangents(words.JACOBIAN, x, w, arrays, count)
@@ -166,7 +169,7 @@ class CompiledBackend:
 
     def _pulled(self, x: Floats, w: Floats, state: Floats, bras: Floats) -> tuple[Floats, Floats]:
         """From bras (m, B, 2, 2^n): (m, B, P) and (m, B, W)."""
-        arrays = {words.STATE: state, words.BRA: bras}
+        arrays = {words.STATE: state, words.BRA: np.ascontiguousarray(bras)}
         return self._cotangents(words.PULL, x, w, arrays, bras.shape[0])
 
     def _cotangents(
@@ -187,7 +190,7 @@ class CompiledBackend:
         out = np.empty((count, batch, 2, self._size), x.dtype)
         arrays = {words.ALONG_X: along_x, words.ALONG_W: along_w, words.OUT: out}
         self._run(words.PUSH, x, w, arrays, directions=count)
-        found = self._outcomes.push(state, out)
+        found = self._measurement.push(state, out)
         return found[..., :inputs], found[..., inputs:]
 
     def _run(

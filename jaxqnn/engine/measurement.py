@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import jax
+from jaxqnn.program.tables import Array
 
 
 class Measurement(Protocol):
-    """What the engine needs of a measurement."""
+    """What the engine needs of a measurement: m real outputs of states (B, 2, 2^n)."""
 
     @property
     def num_outputs(self) -> int:
         """m."""
 
-    def outputs(self, state: jax.Array) -> jax.Array:
-        """The outputs (B, m) of states (B, 2, 2^n)."""
+    def outputs(self, state: Array) -> Array:
+        """The outputs (B, m)."""
 
-    def cotangents(self, state: jax.Array) -> jax.Array:
-        """The gradient of each output by the state, (B, m, 2, 2^n)."""
+    def bras(self, state: Array) -> Array:
+        """The gradient of each output by the state, (m, B, 2, 2^n)."""
 
-    def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
-        """The cotangent (B, 2, 2^n) of states from one (B, m) of their outputs."""
+    def pull(self, state: Array, cotangent: Array) -> Array:
+        """The state's cotangent (B, 2, 2^n) from one (B, m) of the outputs."""
+
+    def push(self, state: Array, tangents: Array) -> Array:
+        """The outputs' derivatives (B, m, T) along tangents (T, B, 2, 2^n)."""

@@ -175,7 +175,7 @@ def _diagonal(strings: Sequence[_String], built: CircuitProgram) -> NDArray[np.f
 def _in_chunks(
     terms: Sequence[Sequence[_String]], dtype: type[np.unsignedinteger] = np.uint32
 ) -> PauliSums:
-    masks, coefficients, shifts, outputs = [], [], [], []
+    masks, coefficients, shifts, outputs, counts = [], [], [], [], []
     for output, strings in enumerate(terms):
         by_shift: dict[int, list[_String]] = {}
         for string in strings:
@@ -188,10 +188,12 @@ def _in_chunks(
                 coefficients.append([[c.real, c.imag] for _, _, c in part] + [[0.0, 0.0]] * missing)
                 shifts.append(shift)
                 outputs.append(output)
+                counts.append(len(part))
     return PauliSums(
         np.array(masks, dtype),
         np.array(coefficients),
         np.array(shifts, dtype),
         np.array(outputs, np.int32),
-        np.zeros(len(terms)),
+        np.array(counts, np.int32),
+        len(terms),
     )

@@ -150,7 +150,7 @@ class Probabilities:
             return Distribution(label)
         if size * index.size <= _DENSE_CLASSES:
             return Diagonal((np.arange(size)[:, None] == index[None, :]).astype(float))
-        return Classes(index.astype(np.int32), np.zeros(size))
+        return Classes(index.astype(np.int32), size)
 
     def measurement_bytes(self, shape: tuple[int, ...], num_qubits: int) -> int:
         """See ``Specification``."""

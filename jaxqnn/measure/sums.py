@@ -23,6 +23,7 @@ from jaxqnn.engine.layers import half_signs, relabel
 from jaxqnn.program.tables import high_bits
 from jaxqnn.promotion import usual_promotion
 from jaxqnn.sweep.avals import alike, like
+from jaxqnn.sweep.cpu import sums as on_cpu
 from jaxqnn.sweep.gpu import sums as on_cuda
 from jaxqnn.sweep.primitive import alone
 
@@ -34,6 +35,7 @@ class Arrays(NamedTuple):
     coefficients: jax.Array
     shift: jax.Array
     output: jax.Array
+    counts: jax.Array
 
 
 means_p = Primitive("jaxqnn_means")
@@ -64,13 +66,13 @@ def image(arrays: Arrays, state: jax.Array, weight: jax.Array) -> jax.Array:
 
 @means_p.def_abstract_eval
 def _(*operands: Any, outputs: int) -> Any:
-    bra = operands[4]
+    bra = operands[5]
     return like(bra, (bra.shape[0], outputs))
 
 
 @image_p.def_abstract_eval
 def _(*operands: Any) -> Any:
-    return operands[4]
+    return operands[5]
 
 
 # Derivatives: the strings are constants.
@@ -78,12 +80,12 @@ def _(*operands: Any) -> Any:
 
 def _means_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, outputs: int) -> Any:
     *arrays, bra, ket = primals
-    return _product_jvp(means_p, arrays, (bra, ket), tangents[4:], outputs=outputs)
+    return _product_jvp(means_p, arrays, (bra, ket), tangents[5:], outputs=outputs)
 
 
 def _image_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     *arrays, ket, weight = primals
-    return _product_jvp(image_p, arrays, (ket, weight), tangents[4:])
+    return _product_jvp(image_p, arrays, (ket, weight), tangents[5:])
 
 
 def _product_jvp(
@@ -105,17 +107,17 @@ def _means_transpose(cotangent: Any, *operands: Any, outputs: int) -> list[Any]:
     *arrays, bra, ket = operands
     of_mean = ad.instantiate_zeros(cotangent)
     if ad.is_undefined_primal(bra):
-        return [None] * 4 + [image_p.bind(*arrays, ket, of_mean), None]
-    return [None] * 5 + [image_p.bind(*arrays, bra, of_mean)]
+        return [None] * 5 + [image_p.bind(*arrays, ket, of_mean), None]
+    return [None] * 6 + [image_p.bind(*arrays, bra, of_mean)]
 
 
 def _image_transpose(cotangent: Any, *operands: Any) -> list[Any]:
     *arrays, ket, weight = operands
     of_image = ad.instantiate_zeros(cotangent)
     if ad.is_undefined_primal(ket):
-        return [None] * 4 + [image_p.bind(*arrays, of_image, weight), None]
+        return [None] * 5 + [image_p.bind(*arrays, of_image, weight), None]
     outputs = weight.aval.shape[1]
-    return [None] * 5 + [means_p.bind(*arrays, of_image, ket, outputs=outputs)]
+    return [None] * 6 + [means_p.bind(*arrays, of_image, ket, outputs=outputs)]
 
 
 ad.primitive_jvps[means_p] = _means_jvp
@@ -130,10 +132,10 @@ def _batched(
     """A mapped axis becomes a part of the batch; strings are never mapped over."""
     *arrays, first, second = operands
     size = next(o.shape[d] for o, d in zip(operands, dims, strict=True) if d is not None)
-    if any(dim is not None for dim in dims[:4]):
+    if any(dim is not None for dim in dims[:5]):
         raise NotImplementedError("Observables cannot be mapped over.")
     merged = []
-    for operand, dim in zip((first, second), dims[4:], strict=True):
+    for operand, dim in zip((first, second), dims[5:], strict=True):
         if dim is None:
             whole = jnp.broadcast_to(operand[None], (size, *operand.shape))
         else:
@@ -172,7 +174,7 @@ def times_strings(state: jax.Array, masks: jax.Array, coefficients: jax.Array) -
 
 
 def _xla_means(*operands: jax.Array, outputs: int) -> jax.Array:
-    arrays, (bra, ket) = Arrays(*operands[:4]), operands[4:]
+    arrays, (bra, ket) = Arrays(*operands[:5]), operands[5:]
 
     def mean(c: jax.Array) -> jax.Array:
         return jnp.sum(bra * image_of(arrays, c, ket), axis=(1, 2))
@@ -183,7 +185,7 @@ def _xla_means(*operands: jax.Array, outputs: int) -> jax.Array:
 
 
 def _xla_image(*operands: jax.Array) -> jax.Array:
-    arrays, (ket, weight) = Arrays(*operands[:4]), operands[4:]
+    arrays, (ket, weight) = Arrays(*operands[:5]), operands[5:]
 
     def add(c: jax.Array, total: jax.Array) -> jax.Array:
         return total + weight[:, arrays.output[c], None, None] * image_of(arrays, c, ket)
@@ -191,18 +193,17 @@ def _xla_image(*operands: jax.Array) -> jax.Array:
     return lax.fori_loop(0, arrays.shift.shape[0], add, jnp.zeros_like(ket))
 
 
-_FORMS: dict[Primitive, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    means_p: (_xla_means, on_cuda.means),
-    image_p: (_xla_image, on_cuda.image),
-}
+_Form = Callable[..., Any]
 
 
-def _lowering(primitive: Primitive, *, cuda: bool) -> Any:
+def _lowering(here: Any, form: _Form, native: _Form) -> Any:
+    """XLA's own form, or what is native to a device where that can run."""
+
     def lower(ctx: Any, *operands: Any, **params: Any) -> Any:
-        form = _FORMS[primitive][cuda and on_cuda.serves(ctx)]
+        chosen = native if here is not None and here.serves(ctx) else form
 
         def function(*operands: Any) -> Any:
-            return form(*operands, **params)
+            return chosen(*operands, **params)
 
         with usual_promotion():
             return mlir.lower_fun(function, multiple_results=False)(ctx, *operands)
@@ -210,9 +211,11 @@ def _lowering(primitive: Primitive, *, cuda: bool) -> Any:
     return lower
 
 
-for _primitive in (means_p, image_p):
-    mlir.register_lowering(_primitive, _lowering(_primitive, cuda=False))
-    mlir.register_lowering(_primitive, _lowering(_primitive, cuda=True), platform="cuda")
+for _primitive, _form, _name in ((means_p, _xla_means, "means"), (image_p, _xla_image, "image")):
+    mlir.register_lowering(_primitive, _lowering(None, _form, _form))
+    for _platform, _here in (("cpu", on_cpu), ("cuda", on_cuda)):
+        _rule = _lowering(_here, _form, getattr(_here, _name))
+        mlir.register_lowering(_primitive, _rule, platform=_platform)
     batching.primitive_batchers[_primitive] = (
         lambda operands, dims, _primitive=_primitive, **params: _batched(
             _primitive, operands, dims, **params

@@ -127,15 +127,15 @@ def _measurement(
     found = specification.measurement(model.circuit, built)
     labels = np.arange(1 << built.program.num_qubits)
     match found:
-        case Classes(index, _):
-            pass
-        case Distribution(label):
+        case Classes():
+            index = found.of_label
+        case Distribution():
             index = np.empty(labels.shape, np.int32)
-            given: NDArray[np.int32] = np.asarray(label, np.int32)
+            given: NDArray[np.int32] = np.asarray(found.label, np.int32)
             used = np.flatnonzero(given >= 0)
             index[given[used]] = used
-        case Diagonal(weights):
-            index = np.argmax(weights, axis=0)
+        case Diagonal():
+            index = np.argmax(found.weights, axis=0)
         case _:
             raise AssertionError(type(found))
     return split_classes(index, found.num_outputs, bits)

@@ -59,11 +59,14 @@ class Data(Protocol):
         inputs: jax.Array,
         weights: jax.Array,
         state: jax.Array,
-        cotangents: jax.Array,
+        bras: jax.Array,
         *,
         per_sample: bool,
     ) -> tuple[jax.Array, jax.Array]:
-        """See ``jaxqnn.engine.adjoint.pull_state``."""
+        """Cotangents of inputs (m, B, P) and weights (m, B, W) from bras (m, B, 2, labels).
+
+        Without ``per_sample`` the weights' are summed over the batch: (m, 1, W).
+        """
 
 
 @jax.tree_util.register_dataclass
@@ -99,16 +102,15 @@ class WholeStates:
         inputs: jax.Array,
         weights: jax.Array,
         state: jax.Array,
-        cotangents: jax.Array,
+        bras: jax.Array,
         *,
         per_sample: bool,
     ) -> tuple[jax.Array, jax.Array]:
         """See ``Data``."""
-        bras = jnp.moveaxis(cotangents, 1, 0)[None]
         classes = inputs.shape[0] if per_sample else 1
-        operands = inputs[None], weights[None], state[None], bras
-        of_x, of_w = pull_p.bind(*operands, program=self.program, classes=classes)
-        return jnp.moveaxis(of_x[0], 0, 1), jnp.moveaxis(of_w[0], 0, 1)
+        operands = inputs[None], weights[None], state[None], bras[None]
+        of_inputs, of_weights = pull_p.bind(*operands, program=self.program, classes=classes)
+        return of_inputs[0], of_weights[0]
 
 
 @jax.tree_util.register_dataclass
@@ -154,16 +156,17 @@ class SplitStates:
         inputs: jax.Array,
         weights: jax.Array,
         state: jax.Array,
-        cotangents: jax.Array,
+        bras: jax.Array,
         *,
         per_sample: bool,
     ) -> tuple[jax.Array, jax.Array]:
         """See ``Data``."""
         columns = self._padded(inputs, weights)
         of_inputs, of_weights = engine.pull_state(
-            self.tables, *columns, state, cotangents, per_sample=per_sample
+            self.tables, *columns, state, jnp.moveaxis(bras, 0, 1), per_sample=per_sample
         )
-        return of_inputs[..., : inputs.shape[1]], of_weights[..., : weights.shape[0]]
+        of_inputs, of_weights = of_inputs[..., : inputs.shape[1]], of_weights[..., : len(weights)]
+        return jnp.moveaxis(of_inputs, 0, 1), jnp.moveaxis(of_weights, 0, 1)
 
     def _padded(self, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
         num_inputs, num_weights = self.sizes
@@ -213,12 +216,10 @@ def pull(
         state: jax.Array,
         cotangent: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
-        of_state = data.measurement.pull(state, cotangent)
-        of_inputs, of_weights = data.pull_state(
-            inputs, weights, state, of_state[:, None], per_sample=False
-        )
+        bra = data.measurement.pull(state, cotangent)[None]
+        of_inputs, of_weights = data.pull_state(inputs, weights, state, bra, per_sample=False)
         of_weights = of_weights[0, 0]
-        return of_inputs[:, 0], of_weights if batch is None else lax.psum(of_weights, batch)
+        return of_inputs[0], of_weights if batch is None else lax.psum(of_weights, batch)
 
     return _mapped(
         local,
@@ -250,8 +251,9 @@ def by_cotangents(
 
     def local(data: Data, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
         state = data.final_state(inputs, weights)
-        cotangents = data.measurement.cotangents(state)
-        return data.pull_state(inputs, weights, state, cotangents, per_sample=True)
+        bras = data.measurement.bras(state)
+        found = data.pull_state(inputs, weights, state, bras, per_sample=True)
+        return jnp.moveaxis(found[0], 0, 1), jnp.moveaxis(found[1], 0, 1)
 
     by_inputs, by_weights = _mapped(
         local,

@@ -7,7 +7,8 @@ device's part of the outputs.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +17,17 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from jaxqnn.engine.layers import relabel
-from jaxqnn.measure.outcomes import PauliSums
+from jaxqnn.engine.measurement import Measurement
+from jaxqnn.measure.outcomes import Classes, OfAmplitudes, OfProbabilities, PauliSums
 from jaxqnn.measure.sums import times_strings
 from jaxqnn.program.program import Program
-from jaxqnn.sharding.engine import STATE, device_signs
+from jaxqnn.sharding.engine import STATE, device_index, device_signs
 
 Leaf = Any  # a NumPy or JAX array
 
 
-class SplitMeasurement(Protocol):
-    """What the kernels need of a measurement."""
+class SplitMeasurement(Measurement, Protocol):
+    """What the entry points need of a measurement."""
 
     @property
     def axes(self) -> tuple[str | None, ...] | None:
@@ -34,17 +36,10 @@ class SplitMeasurement(Protocol):
     def specs(self) -> Any:
         """The measurement's arrays as ``PartitionSpec``."""
 
-    def outputs(self, part: jax.Array) -> jax.Array:
-        """(B, m) of (B, 2, 2^(n-s)); amplitudes are (B, 2, m / 2)."""
 
-    def pull(self, part: jax.Array, cotangent: jax.Array) -> jax.Array:
-        """The cotangent (B, 2, 2^(n-s)) of the part from one of the outputs."""
-
-    def cotangents(self, part: jax.Array) -> jax.Array:
-        """The gradient of each output by the part, (B, m, 2, 2^(n-s))."""
-
-
-class SplitPaulis(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class SplitPaulis:
     """Sums of Pauli strings, see ``PauliSums``: masks and shifts cut at the device bits.
 
     Attributes:
@@ -54,7 +49,7 @@ class SplitPaulis(NamedTuple):
         shift: (C,) uint32.
         device_shift: (C,) uint32.
         output: (C,) int32.
-        template: (m,).
+        num_outputs: m.
     """
 
     masks: Leaf
@@ -63,7 +58,7 @@ class SplitPaulis(NamedTuple):
     shift: Leaf
     device_shift: Leaf
     output: Leaf
-    template: Leaf
+    num_outputs: int = field(metadata={"static": True})
 
     @property
     def axes(self) -> tuple[str | None, ...] | None:
@@ -72,35 +67,41 @@ class SplitPaulis(NamedTuple):
 
     def specs(self) -> SplitPaulis:
         """See ``SplitMeasurement``."""
-        return SplitPaulis(*[PartitionSpec()] * 7)
+        found: SplitPaulis = jax.tree.map(lambda _: PartitionSpec(), self)
+        return found
 
-    def outputs(self, part: jax.Array) -> jax.Array:
+    def outputs(self, state: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
+        return self._means(state, state)
 
-        def add(c: jax.Array, total: jax.Array) -> jax.Array:
-            found = jnp.sum(part * self._image(c, part), axis=(1, 2))
-            return total.at[:, jnp.asarray(self.output)[c]].add(found)
-
-        zeros = jnp.zeros((part.shape[0], self.template.shape[0]), part.dtype)
-        return lax.fori_loop(0, self.shift.shape[0], add, zeros)
-
-    def pull(self, part: jax.Array, cotangent: jax.Array) -> jax.Array:
+    def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
 
         def add(c: jax.Array, total: jax.Array) -> jax.Array:
             weight = 2 * cotangent[:, jnp.asarray(self.output)[c]]
-            return total + weight[:, None, None] * self._image(c, part)
+            return total + weight[:, None, None] * self._image(c, state)
 
-        return lax.fori_loop(0, self.shift.shape[0], add, jnp.zeros_like(part))
+        return lax.fori_loop(0, self.shift.shape[0], add, jnp.zeros_like(state))
 
-    def cotangents(self, part: jax.Array) -> jax.Array:
+    def bras(self, state: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
 
         def add(c: jax.Array, total: jax.Array) -> jax.Array:
-            return total.at[:, jnp.asarray(self.output)[c]].add(2 * self._image(c, part))
+            return total.at[jnp.asarray(self.output)[c]].add(2 * self._image(c, state))
 
-        batch, parts, size = part.shape
-        zeros = jnp.zeros((batch, self.template.shape[0], parts, size), part.dtype)
+        zeros = jnp.zeros((self.num_outputs, *state.shape), state.dtype)
+        return lax.fori_loop(0, self.shift.shape[0], add, zeros)
+
+    def push(self, state: jax.Array, tangents: jax.Array) -> jax.Array:
+        """See ``SplitMeasurement``."""
+        return jnp.moveaxis(jax.vmap(lambda t: 2 * self._means(t, state))(tangents), 0, 2)
+
+    def _means(self, bra: jax.Array, ket: jax.Array) -> jax.Array:
+        def add(c: jax.Array, total: jax.Array) -> jax.Array:
+            found = jnp.sum(bra * self._image(c, ket), axis=(1, 2))
+            return total.at[:, jnp.asarray(self.output)[c]].add(found)
+
+        zeros = jnp.zeros((ket.shape[0], self.num_outputs), ket.dtype)
         return lax.fori_loop(0, self.shift.shape[0], add, zeros)
 
     def _image(self, c: jax.Array, part: jax.Array) -> jax.Array:
@@ -111,17 +112,10 @@ class SplitPaulis(NamedTuple):
         return times_strings(moved, jnp.asarray(self.masks)[c], coefficients)
 
 
-class SplitClasses(NamedTuple):
-    """Output o is the total probability of the labels whose class is o.
-
-    Attributes:
-        index: (2^n,) int32, the class of each label, one device's labels after the other's; -1 for
-            none.
-        template: (m,).
-    """
-
-    index: Leaf
-    template: Leaf
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class SplitClasses(Classes):
+    """See ``Classes``: their labels are this device's."""
 
     @property
     def axes(self) -> tuple[str | None, ...] | None:
@@ -130,27 +124,32 @@ class SplitClasses(NamedTuple):
 
     def specs(self) -> SplitClasses:
         """See ``SplitMeasurement``."""
-        return SplitClasses(PartitionSpec(STATE), PartitionSpec())
-
-    def outputs(self, part: jax.Array) -> jax.Array:
-        """See ``SplitMeasurement``."""
-        squares = part[:, 0] ** 2 + part[:, 1] ** 2
-        return jax.ops.segment_sum(squares.T, self.index, num_segments=self.template.shape[0]).T
-
-    def pull(self, part: jax.Array, cotangent: jax.Array) -> jax.Array:
-        """See ``SplitMeasurement``."""
-        return 2 * cotangent[:, self.index][:, None] * part
-
-    def cotangents(self, part: jax.Array) -> jax.Array:
-        """See ``SplitMeasurement``."""
-        hit = jnp.arange(self.template.shape[0])[:, None] == self.index
-        return 2 * hit.astype(part.dtype)[:, None, :] * part[:, None]
+        return SplitClasses(PartitionSpec(STATE), self.num_outputs)
 
 
-class SplitAmplitudes(NamedTuple):
-    """All amplitudes in the circuit's order, real parts and then imaginary ones, on their devices.
+class _InOrder:
+    """Outputs that are all labels' in the circuit's order, each on its device.
 
-    The final labels are the circuit's own up to ``flips``.
+    The final labels are the circuit's own up to ``flips``, which undo themselves.
+    """
+
+    flips: Leaf
+    device_flips: Leaf
+
+    def read(self, values: jax.Array) -> jax.Array:
+        """The outputs of this device, (..., 2^(n-s))."""
+        return shifted(values, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
+
+    def transposed(self, cotangent: jax.Array, size: int) -> jax.Array:
+        """See ``OfProbabilities``."""
+        del size
+        return self.read(cotangent)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class SplitAmplitudes(_InOrder, OfAmplitudes):
+    """All amplitudes, real parts and then imaginary ones, (B, 2, 2^(n-s)) on each device.
 
     Attributes:
         flips: () uint32, on local bits.
@@ -169,24 +168,24 @@ class SplitAmplitudes(NamedTuple):
         """See ``SplitMeasurement``."""
         return SplitAmplitudes(PartitionSpec(), PartitionSpec())
 
-    def outputs(self, part: jax.Array) -> jax.Array:
+    def outputs(self, state: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
-        return shifted(part, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
+        return self.read(state)
 
-    def pull(self, part: jax.Array, cotangent: jax.Array) -> jax.Array:
+    def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
-        return shifted(cotangent, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
+        return self.read(cotangent)
 
-    def cotangents(self, part: jax.Array) -> jax.Array:
-        """See ``SplitMeasurement``."""
-        hit = _own_outputs(part, self.flips, self.device_flips)
-        unit = jnp.eye(2, dtype=part.dtype)[:, None, :, None] * hit[None, :, None, :]
-        found = unit.reshape(1, -1, *part.shape[1:])
-        return jnp.broadcast_to(found, (part.shape[0], *found.shape[1:]))
+    def unit(self, state: jax.Array) -> jax.Array:
+        """See ``OfProbabilities``: this device's part of each."""
+        parts = jnp.eye(2, dtype=state.dtype)[:, None, :, None] * _own_unit(state)[:, None, :]
+        return parts.reshape(-1, *state.shape[1:])
 
 
-class SplitProbabilities(NamedTuple):
-    """|amplitude|^2 in the circuit's order, each on its device; see ``SplitAmplitudes``."""
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class SplitProbabilities(_InOrder, OfProbabilities):
+    """All |amplitude|^2, each on its device; see ``SplitAmplitudes``."""
 
     flips: Leaf
     device_flips: Leaf
@@ -200,30 +199,17 @@ class SplitProbabilities(NamedTuple):
         """See ``SplitMeasurement``."""
         return SplitProbabilities(PartitionSpec(), PartitionSpec())
 
-    def outputs(self, part: jax.Array) -> jax.Array:
-        """See ``SplitMeasurement``."""
-        squares = part[:, 0] ** 2 + part[:, 1] ** 2
-        return shifted(squares, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
-
-    def pull(self, part: jax.Array, cotangent: jax.Array) -> jax.Array:
-        """See ``SplitMeasurement``."""
-        moved = shifted(cotangent, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
-        return 2 * moved[:, None] * part
-
-    def cotangents(self, part: jax.Array) -> jax.Array:
-        """See ``SplitMeasurement``."""
-        hit = _own_outputs(part, self.flips, self.device_flips)
-        return 2 * hit[:, None, :] * part[:, None]
+    def unit(self, state: jax.Array) -> jax.Array:
+        """See ``OfProbabilities``: this device's part of each."""
+        return _own_unit(state)
 
 
-def _own_outputs(part: jax.Array, flips: Leaf, device_flips: Leaf) -> jax.Array:
-    """Which of all basis states, in the circuit's order, each label of this device is: 0 or 1."""
-    size = part.shape[-1]
-    local = jnp.arange(size, dtype=jnp.uint32) ^ flips
-    device = lax.axis_index(STATE).astype(jnp.uint32) ^ device_flips
-    own = device * size + local
+def _own_unit(state: jax.Array) -> jax.Array:
+    """Which of all labels each label of this device is: (2^n, 2^(n-s)) of zeros and ones."""
+    size = state.shape[-1]
+    own = device_index() * size + jnp.arange(size, dtype=jnp.uint32)
     every = jnp.arange(size * lax.axis_size(STATE), dtype=jnp.uint32)
-    return (every[:, None] == own).astype(part.dtype)
+    return (every[:, None] == own).astype(state.dtype)
 
 
 def shifted(part: jax.Array, shift: jax.Array, device_shift: jax.Array) -> jax.Array:
@@ -253,14 +239,14 @@ def split_paulis(sums: PauliSums, device_bits: int) -> SplitPaulis:
         (shift >> np.uint64(device_bits)).astype(np.uint32),
         (shift & low).astype(np.uint32),
         sums.output,
-        sums.template,
+        sums.num_outputs,
     )
 
 
 def split_classes(index: Leaf, num_outputs: int, device_bits: int) -> SplitClasses:
     """Classes of whole labels (2^n,), brought to the devices' order."""
     by_device = np.asarray(index, np.int32).reshape(-1, 1 << device_bits).T
-    return SplitClasses(np.ascontiguousarray(by_device).reshape(-1), np.zeros(num_outputs))
+    return SplitClasses(np.ascontiguousarray(by_device).reshape(-1), num_outputs)
 
 
 def split_flips(program: Program, device_bits: int) -> tuple[Leaf, Leaf]:

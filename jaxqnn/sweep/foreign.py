@@ -17,7 +17,7 @@ from jaxqnn.sweep.cpu.job import CURVE, EVOLVE, PULL, PUSH
 from jaxqnn.sweep.cpu.request import Sizes, room_numbers, template
 from jaxqnn.sweep.cpu.written import HEAD
 
-_TARGET = "jaxqnn_sweep"
+TARGET = "jaxqnn_sweep"
 
 
 def serves(ctx: Any, name: str) -> bool:
@@ -53,7 +53,7 @@ def _is_registered() -> bool:
     announce()
     try:
         capsule = jax.ffi.pycapsule(handler())
-        jax.ffi.register_ffi_target(_TARGET, capsule, platform="cpu", api_version=1)
+        jax.ffi.register_ffi_target(TARGET, capsule, platform="cpu", api_version=1)
     except Exception as error:  # whatever a jaxlib of another kind may say
         warnings.warn(
             f"This jaxlib does not take the compiled sweeps ({error}). XLA's own form is used, "
@@ -148,5 +148,5 @@ def _call(
     constant = np.concatenate([job, words]).view(np.int32)
     results = [jax.ShapeDtypeStruct(shape, x.dtype) for shape in shapes]
     room = jax.ShapeDtypeStruct((2 * room_numbers(job),), np.int32)
-    *found, _ = jax.ffi.ffi_call(_TARGET, [*results, room])(constant, *operands)
+    *found, _ = jax.ffi.ffi_call(TARGET, [*results, room])(constant, *operands)
     return list(found)

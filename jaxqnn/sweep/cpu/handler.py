@@ -25,6 +25,7 @@ from jaxqnn.sweep.cpu.job import (
     EVOLVE,
     GROUPS,
     HOLDERS,
+    MEANS,
     OPERATION,
     OUT,
     OUT_W,
@@ -41,6 +42,7 @@ from jaxqnn.sweep.cpu.job import (
     X,
 )
 from jaxqnn.sweep.cpu.pointers import Pointer, call, fetch_add, free, malloc, symbol, words
+from jaxqnn.sweep.cpu.strings import work_sums
 from jaxqnn.sweep.cpu.work import (
     work_curve,
     work_evolve,
@@ -76,6 +78,9 @@ _VERSION = 1 << 32
 # The words that a call to the thread pool takes.
 _CALL = 5
 
+# Operands of sums of Pauli strings: five arrays of strings, and two factors.
+_OF_SUMS = 7
+
 _LOW_HALF = (1 << 32) - 1
 
 
@@ -98,7 +103,8 @@ def _helper(name: str, work: Callable[[int], None]) -> Any:
     return callback(types.intp(types.intp))(help_with)
 
 
-# By the operation, and then those of large states, of which the first also does a VALUE.
+# By the operation, MEANS and IMAGE as one, and then those of large states, of which the first also
+# does a VALUE.
 _HELPERS = (
     _helper("evolve", work_evolve),
     _helper("push", work_push),
@@ -106,6 +112,7 @@ _HELPERS = (
     _helper("curve", work_curve),
     _helper("value", work_value),
     _helper("jacobian", work_jacobian),
+    _helper("sums", work_sums),
     _helper("evolve_in_stages", work_evolve_in_stages),
     _helper("pull_in_stages", work_pull_in_stages),
 )
@@ -146,7 +153,7 @@ def _helper_of(job: Pointer) -> int:
     """Which of the helpers does a job."""
     if job[TILED]:
         return _PULL_IN_STAGES if job[OPERATION] == PULL else _PULL_IN_STAGES - 1
-    return job[OPERATION]
+    return min(job[OPERATION], MEANS)
 
 
 @compiled
@@ -179,6 +186,10 @@ def handle(frame: int) -> int:
     operation = job[OPERATION]
     if operation == EVOLVE:
         job[OUT], job[ROOM] = _data(results, 0), _data(results, 1)
+    elif operation >= MEANS:
+        for i in range(_OF_SUMS):
+            job[X + i] = _data(arguments, 1 + i)
+        job[OUT] = _data(results, 0)
     elif operation == PUSH:
         job[ALONG_X], job[ALONG_W] = _data(arguments, 3), _data(arguments, 4)
         job[OUT], job[ROOM] = _data(results, 0), _data(results, 1)

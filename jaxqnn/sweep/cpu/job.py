@@ -10,17 +10,23 @@ VALUE and JACOBIAN are of T diagonal outputs, sum_x weights[t, x] |psi[x]|^2: an
 measured, and one whose states are pulled back at once; their weights are (T, 2^n), the outputs
 (E, B, T).  Large states are kept, so of them a Jacobian is two jobs: its second is a PULL whose
 bras are made of the weights.
+
+MEANS and IMAGE are of m sums of Pauli strings, see ``strings``: of kets (B, 2, 2^n), which repeat
+for a multiple of bras (.., 2, 2^n) or of weights (.., m) of the sums.
 """
 
 from __future__ import annotations
 
-EVOLVE, PUSH, PULL, CURVE, VALUE, JACOBIAN = range(6)
+EVOLVE, PUSH, PULL, CURVE, VALUE, JACOBIAN, MEANS, IMAGE = range(8)
 
 # Directions, or bras, that a sweep carries beside the state at once.
 TOGETHER = 8
 
 # Into so many parts at most a stage's tiles are shared out.
 CHUNKS = 64
+
+# Rows whose images by strings are added up at once, as bits: they stay in the first-level cache.
+BLOCK_BITS = 5
 
 # The words of a job. GROUP, DONE and THREADS are counted up by the threads.
 (
@@ -53,5 +59,13 @@ CHUNKS = 64
     WORKERS,
     TILED,  # whether states are swept in stages, see ``tiling``
     SHARED_BYTES,  # before the threads' rooms
-) = range(29)
-SIZE = 29
+    # Of sums of Pauli strings, whose DIRECTIONS are m.
+    QUBITS,
+    NUM_CHUNKS,
+    WIDTH,  # strings of a chunk
+    PARTS,  # of a state, each with means (.., PARTS, m) of its own
+) = range(33)
+SIZE = 33
+
+# What they are of, in the places of the sweeps' operands; their PROGRAM are signs (8, 8).
+MASKS, COEFFICIENTS, SHIFTS, OUTPUTS, COUNTS, FIRST, KET = range(X, X + 7)

@@ -17,6 +17,12 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, register_model
 
 _WORD = ir.IntType(64)
+_KINDS = {
+    types.int32: ir.IntType(32),
+    types.int64: _WORD,
+    types.float32: ir.FloatType(),
+    types.float64: ir.DoubleType(),
+}
 
 # What a pointer is in functions as Python reads them.
 Pointer = Any
@@ -38,8 +44,7 @@ class PointerType(types.Type):
 @register_model(PointerType)
 class _PointerModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: Any) -> None:
-        kind = {types.int64: _WORD, types.float64: ir.DoubleType(), types.float32: ir.FloatType()}
-        super().__init__(manager, fe_type, kind[fe_type.dtype].as_pointer())
+        super().__init__(manager, fe_type, _KINDS[fe_type.dtype].as_pointer())
 
 
 @infer_global(operator.getitem)
@@ -84,7 +89,8 @@ def _at_address(dtype: types.Type) -> Any:
     return function
 
 
-# Pointers to integers of 64 bits, and to floats of double and of single precision.
+# Pointers to integers of 64 and 32 bits, and to floats of double and of single precision.
+halves = _at_address(types.int32)
 words = _at_address(types.int64)
 numbers = _at_address(types.float64)
 singles = _at_address(types.float32)

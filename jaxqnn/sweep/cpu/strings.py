@@ -1,97 +1,164 @@
 """Sums of Pauli strings applied to a state, as Numba compiles it.
 
 On labels a string acts as (P psi)[x] = c (-1)^parity(mask & x) psi[x xor shift]; strings of one
-shift are a group.  A row is eight neighbours of a state, whose labels differ in the lowest three
+shift are a chunk.  A row is eight neighbours of a state, whose labels differ in the lowest three
 bits, so a shift goes to another row and exchanges its lanes.  No table of the state's size is made:
-a group's signs on a row are those of its strings, each a parity and a row of eight.
+a chunk's signs on a row are those of its strings, each a parity and a row of eight.
 """
 
 from __future__ import annotations
 
-import ctypes
-from functools import cache
-from typing import Any
-
-from numba import types
-
-from jaxqnn.sweep.cpu.jit import callback, compiled
-from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES
-from jaxqnn.sweep.cpu.pointers import Pointer, numbers, odd, singles, words
-from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
-from jaxqnn.sweep.cpu.sums import (
-    BEGIN,
+from jaxqnn.sweep.cpu.jit import compiled
+from jaxqnn.sweep.cpu.job import (
+    BATCH,
     BLOCK_BITS,
     COEFFICIENTS,
-    END,
-    FACTORS,
+    COUNTS,
+    DIRECTIONS,
+    DONE,
     FIRST,
+    GROUP,
     GROUPS,
+    IMAGE,
+    IS_SINGLE,
+    KET,
     MASKS,
+    NUM_CHUNKS,
+    OPERATION,
     OUT,
     OUTPUTS,
+    PARTS,
+    PROGRAM,
     QUBITS,
     SHIFTS,
-    SIGNS,
-    SINGLE,
-    STATE,
-    STRIDE,
-    VALUES,
+    WIDTH,
 )
+from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES
+from jaxqnn.sweep.cpu.pointers import (
+    Pointer,
+    after,
+    fetch_add,
+    halves,
+    numbers,
+    odd,
+    singles,
+    words,
+)
+from jaxqnn.sweep.cpu.simd import exchanged, load, store, total, zeros
 
 
 @compiled
-def _apply(job: Pointer, state: Pointer, out: Pointer) -> None:
-    half, rows = 1 << job[QUBITS], 1 << (job[QUBITS] - LANE_BITS)
-    length = min(1 << BLOCK_BITS, rows)
-    for block in range(job[BEGIN], job[END]):
-        for group in range(job[GROUPS]):
-            _add_group(job, state, out, half, block * length, length, group)
-
-
-@compiled
-def _add_group(
-    job: Pointer, state: Pointer, out: Pointer, half: int, start: int, length: int, group: int
+def _apply(
+    job: Pointer, group: int, coefficients: Pointer, first: Pointer, kets: Pointer, out: Pointer
 ) -> None:
-    masks, coefficients = words(job[MASKS]), numbers(job[COEFFICIENTS])
-    first, signs = words(job[FIRST]), numbers(job[SIGNS])
-    shift, output = words(job[SHIFTS])[group], words(job[OUTPUTS])[group]
-    factor = numbers(job[FACTORS])[group]
+    """Does one part of one item: an image, or means of one bra."""
+    parts, outputs, n = job[PARTS], job[DIRECTIONS], job[QUBITS]
+    item, part = group // parts, group % parts
+    ket = after(kets, (item % job[BATCH]) << (n + 1))
+    image = job[OPERATION] == IMAGE
+    if image:
+        first, out = after(first, item * outputs), after(out, item << (n + 1))
+    else:
+        first, out = after(first, item << (n + 1)), after(out, group * outputs)
+        for output in range(outputs):
+            out[output] = 0.0
+    if n < LANE_BITS:
+        if image:
+            for i in range(2 << n):
+                out[i] = 0.0
+        for chunk in range(job[NUM_CHUNKS]):
+            _add_amplitudes(job, chunk, coefficients, first, ket, out)
+        return
+    rows = 1 << (n - LANE_BITS)
+    length = min(1 << BLOCK_BITS, rows)
+    blocks = rows // length
+    for block in range(part * blocks // parts, (part + 1) * blocks // parts):
+        start = block * length
+        if image:
+            for row in range(start, start + length):
+                store(out, row * LANES, zeros())
+                store(out, (1 << n) + row * LANES, zeros())
+        for chunk in range(job[NUM_CHUNKS]):
+            _add_rows(job, chunk, start, length, coefficients, first, ket, out)
+
+
+@compiled
+def _add_rows(
+    job: Pointer,
+    chunk: int,
+    start: int,
+    length: int,
+    coefficients: Pointer,
+    first: Pointer,
+    ket: Pointer,
+    out: Pointer,
+) -> None:
+    """Adds a chunk's image of some rows, or its means over them."""
+    image, output = job[OPERATION] == IMAGE, halves(job[OUTPUTS])[chunk]
+    factor = 1.0
+    if image:
+        factor *= first[output]
+        if factor == 0.0:
+            return
+    shift, half = halves(job[SHIFTS])[chunk], 1 << job[QUBITS]
     far, lane = shift >> LANE_BITS, shift & (LANES - 1)
-    to, value = output * job[STRIDE], zeros()
+    masks, signs = halves(job[MASKS]), numbers(job[PROGRAM])
+    begin = chunk * job[WIDTH]
+    end, value = begin + halves(job[COUNTS])[chunk], zeros()
     for row in range(start, start + length):
         real, imaginary = zeros(), zeros()
-        for s in range(first[group], first[group + 1]):
-            sign = factor * (1.0 - 2.0 * odd((masks[s] >> LANE_BITS) & row))
+        for s in range(begin, end):
+            sign = 1.0 - 2.0 * odd((masks[s] >> LANE_BITS) & row)
             own = load(signs, (masks[s] & (LANES - 1)) * LANES)
             real = real + (sign * coefficients[2 * s]) * own
             imaginary = imaginary + (sign * coefficients[2 * s + 1]) * own
         p, at = row * LANES, (row ^ far) * LANES
-        x, y = exchanged(load(state, at), lane), exchanged(load(state, at + half), lane)
+        x, y = exchanged(load(ket, at), lane), exchanged(load(ket, at + half), lane)
         u, v = real * x - imaginary * y, real * y + imaginary * x
-        if job[OUT] != 0:
-            store(out, to + p, load(out, to + p) + u)
-            store(out, to + p + half, load(out, to + p + half) + v)
+        if image:
+            store(out, p, load(out, p) + factor * u)
+            store(out, p + half, load(out, p + half) + factor * v)
         else:
-            value = value + load(state, p) * u + load(state, p + half) * v
-    if job[OUT] == 0:
-        values = numbers(job[VALUES])
-        store(values, output * LANES, load(values, output * LANES) + value)
+            value = value + load(first, p) * u + load(first, p + half) * v
+    if not image:
+        out[output] += total(value)
 
 
-@callback(types.intp(types.intp))
-def _run(address: int) -> int:
+@compiled
+def _add_amplitudes(
+    job: Pointer, chunk: int, coefficients: Pointer, first: Pointer, ket: Pointer, out: Pointer
+) -> None:
+    """The same of a state that has no row of eight."""
+    image, output = job[OPERATION] == IMAGE, halves(job[OUTPUTS])[chunk]
+    shift, size, masks = halves(job[SHIFTS])[chunk], 1 << job[QUBITS], halves(job[MASKS])
+    begin = chunk * job[WIDTH]
+    end = begin + halves(job[COUNTS])[chunk]
+    for label in range(size):
+        real, imaginary = 0.0, 0.0
+        for s in range(begin, end):
+            sign = 1.0 - 2.0 * odd(masks[s] & label)
+            real += sign * coefficients[2 * s]
+            imaginary += sign * coefficients[2 * s + 1]
+        x, y = ket[label ^ shift], ket[size + (label ^ shift)]
+        u, v = real * x - imaginary * y, real * y + imaginary * x
+        if image:
+            out[label] += first[output] * u
+            out[size + label] += first[output] * v
+        else:
+            out[output] += first[label] * u + first[size + label] * v
+
+
+@compiled
+def work_sums(address: int) -> None:
+    """Claims parts of items of a job until none is left, and does them."""
     job = words(address)
-    if job[SINGLE]:
-        _apply(job, singles(job[STATE]), singles(job[OUT]))
-    else:
-        _apply(job, numbers(job[STATE]), numbers(job[OUT]))
-    return 0
-
-
-@cache
-def function() -> Any:
-    """What does a request, as a function of its address; compiled when first asked for."""
-    _run.compile()
-    address = _run.address
-    assert address is not None
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)
+    group = fetch_add(address + 8 * GROUP, 1)
+    while group < job[GROUPS]:
+        if job[IS_SINGLE]:
+            coefficients, first = singles(job[COEFFICIENTS]), singles(job[FIRST])
+            _apply(job, group, coefficients, first, singles(job[KET]), singles(job[OUT]))
+        else:
+            coefficients_, first_ = numbers(job[COEFFICIENTS]), numbers(job[FIRST])
+            _apply(job, group, coefficients_, first_, numbers(job[KET]), numbers(job[OUT]))
+        fetch_add(address + 8 * DONE, 1)
+        group = fetch_add(address + 8 * GROUP, 1)

@@ -21,7 +21,7 @@ _THREADS = 256
 
 def serves(ctx: Any) -> bool:
     """Whether the lowering that asks is for one GPU of this process."""
-    of_state = ctx.avals_in[4]
+    of_state = ctx.avals_in[5]
     is_known = ctx.avals_in[0].dtype == np.uint32 and of_state.dtype in (np.float32, np.float64)
     return is_known and is_on_one_device(ctx) and kernels.are_here()
 
@@ -49,18 +49,12 @@ def _chunks(state: jax.Array) -> int:
 def _call(
     name: str, arrays: Any, first: jax.Array, second: jax.Array, out: Any, outputs: int
 ) -> jax.Array:
-    masks, coefficients, shift, output = arrays
-    is_there = jnp.any(coefficients != 0, axis=2)
-    # Strings of a chunk stand before its padding.
-    width = masks.shape[1]
-    counts = jnp.max(jnp.where(is_there, jnp.arange(1, width + 1), 0), axis=1).astype(jnp.int32)
+    masks = arrays[0]
     kernel = KERNELS.index(f"{name}_{'single' if first.dtype == np.float32 else 'double'}")
     kernels.load(kernel)
     size, chunks = first.shape[2], _chunks(first)
     threads = min(_THREADS, max(32, size))
-    tail = [size.bit_length() - 1, masks.shape[0], width, outputs, chunks]
+    tail = [size.bit_length() - 1, *masks.shape, outputs, chunks]
     job = np.array([kernel, first.shape[0] * chunks, threads, *tail], np.int64)
-    found: jax.Array = jax.ffi.ffi_call(kernels.SUMS, out)(
-        masks, coefficients, shift, output, counts, first, second, job=job
-    )
+    found: jax.Array = jax.ffi.ffi_call(kernels.SUMS, out)(*arrays, first, second, job=job)
     return found
