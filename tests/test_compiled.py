@@ -21,6 +21,7 @@ from jaxqnn.backends.compiled import CompiledBackend
 from jaxqnn.backends.jitted import JittedBackend
 from jaxqnn.batches import NativeFootprint, plan
 from jaxqnn.measure import Expectation, Probabilities, Specification, State
+from jaxqnn.measure.outcomes import Classes, Diagonal
 from jaxqnn.model import Model
 from jaxqnn.sweep import foreign
 from jaxqnn.sweep.cpu import sums as native
@@ -234,6 +235,25 @@ def test_sums_of_many_strings(
     )
     for mine, theirs in zip(everything(by_xla), found, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=ATOL)
+
+
+def test_classes_without_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    case, specification = tutorial(4), Probabilities(lambda outcome: outcome % 3, 4)
+    x, w = drawn(case, 3)
+    cotangent = np.random.default_rng(1).normal(size=(3, 4))
+
+    def everything(make: type[CompiledBackend | JittedBackend], kind: type) -> list[np.ndarray]:
+        model = Model(case.circuit, specification, case.inputs, case.weights)
+        assert isinstance(model.measurement, kind)
+        backend = make(model, "double")
+        value, pull = backend.linearized(x, w)
+        return [value, *pull(cotangent), *backend.jacobian(x, w, wrt_inputs=True)]
+
+    by_table = everything(CompiledBackend, Diagonal)
+    monkeypatch.setattr("jaxqnn.measure.specification._DENSE_CLASSES", 0)
+    for make in (CompiledBackend, JittedBackend):
+        for found, expected in zip(everything(make, Classes), by_table, strict=True):
+            np.testing.assert_allclose(found, expected, atol=ATOL)
 
 
 def test_threads_share_a_batch() -> None:

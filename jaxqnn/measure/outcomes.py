@@ -165,11 +165,16 @@ class Classes(OfProbabilities):
 
     Attributes:
         of_label: (2^n,) int32, the class of each label.
-        num_outputs: m.
+        num_classes: m.
     """
 
     of_label: Array
-    num_outputs: int = field(metadata=_STATIC)
+    num_classes: int = field(metadata=_STATIC)
+
+    @property
+    def num_outputs(self) -> int:
+        """m."""
+        return self.num_classes
 
     def read(self, values: Array) -> Array:
         """See ``OfProbabilities``."""

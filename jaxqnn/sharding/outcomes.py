@@ -124,7 +124,7 @@ class SplitClasses(Classes):
 
     def specs(self) -> SplitClasses:
         """See ``SplitMeasurement``."""
-        return SplitClasses(PartitionSpec(STATE), self.num_outputs)
+        return SplitClasses(PartitionSpec(STATE), self.num_classes)
 
 
 class _InOrder:
