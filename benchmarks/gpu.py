@@ -21,7 +21,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from jaxqnn.report import largest
+from jaxqnn.verify.report import largest
 
 from . import tables
 from .peers import Gradient

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxqnn.report import largest
+from jaxqnn.verify.report import largest
 
 from .peers import PEERS, missing
 from .problems import Problem

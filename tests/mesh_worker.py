@@ -19,8 +19,8 @@ from qiskit.quantum_info import SparsePauliOp, random_unitary
 from qiskit_machine_learning.circuit.library import raw_feature_vector
 
 import jaxqnn
-from jaxqnn.report import largest
 from jaxqnn.sharding.build import mesh_data
+from jaxqnn.verify.report import largest
 
 QUBITS = 10
 RNG = np.random.default_rng(5)

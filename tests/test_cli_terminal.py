@@ -25,6 +25,7 @@ from jaxqnn.cli.bench import Timing, print_timings
 from jaxqnn.cli.demo import _print_networks
 from jaxqnn.cli.networks import NetworkRow
 from jaxqnn.cli.script import ScriptTiming, print_script
+from jaxqnn.verify import reference
 
 # As a shell starts it in the foreground, whatever the tests themselves are run by.
 START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -76,7 +77,7 @@ def test_check_costs_a_few_runs_however_many_parameters(
             super().__init__(*arguments, **named)
 
     monkeypatch.setattr("jaxqnn.cli.check.Statevector", Counted)
-    monkeypatch.setattr("jaxqnn.reference.Statevector", Counted)
+    monkeypatch.setattr(reference, "Statevector", Counted)
     moved, said = 0, []
 
     def advance(detail: str, steps: int = 1) -> None:

@@ -22,7 +22,7 @@ from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.primitives import StatevectorEstimator
 
 import jaxqnn
-from jaxqnn.report import Difference
+from jaxqnn.verify.report import Difference
 
 PROJECT = Path(__file__).parents[1]
 

@@ -21,7 +21,7 @@ import jaxqnn
 from jaxqnn.cli import check, networks
 from jaxqnn.cli.app import app
 from jaxqnn.cli.bench import time_backward
-from jaxqnn.report import largest
+from jaxqnn.verify.report import largest
 
 CIRCUIT = real_amplitudes(2, reps=1)
 POINTS = 3

@@ -21,8 +21,8 @@ from jaxqnn.errors import JaxQNNError
 from jaxqnn.program.build import build
 from jaxqnn.program.frames import Frame
 from jaxqnn.program.program import Layer, Program, check
-from jaxqnn.report import largest
 from jaxqnn.sharding.placement import Placement, place
+from jaxqnn.verify.report import largest
 
 WORKER = Path(__file__).with_name("mesh_worker.py")
 

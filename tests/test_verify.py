@@ -14,7 +14,7 @@ from qiskit.quantum_info import Operator, SparsePauliOp
 from qiskit_machine_learning import neural_networks as qml
 
 import jaxqnn
-from jaxqnn.reference import central_difference, network_reference, without_measurements
+from jaxqnn.verify.reference import central_difference, network_reference, without_measurements
 
 FloatArray = NDArray[np.float64]
 FEATURE_MAP, ANSATZ = zz_feature_map(2, reps=1), real_amplitudes(2, reps=1)

@@ -10,8 +10,8 @@ from qiskit.circuit.library import real_amplitudes, zz_feature_map
 
 from jaxqnn import EstimatorQNN, SamplerQNN
 from jaxqnn.cli.output import print_table, say, seconds
-from jaxqnn.report import largest
-from jaxqnn.verify import qml_twin
+from jaxqnn.verify.report import largest
+from jaxqnn.verify.verification import qml_twin
 
 Network = Literal["EstimatorQNN", "SamplerQNN"]
 

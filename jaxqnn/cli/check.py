@@ -14,10 +14,10 @@ from qiskit.circuit import QuantumCircuit
 from qiskit.quantum_info import Pauli, Statevector
 
 from jaxqnn import expectation, statevector
-from jaxqnn.branches import measures_on_the_way
 from jaxqnn.cli.output import Advance, print_table, size
 from jaxqnn.errors import JaxQNNError
-from jaxqnn.reference import (
+from jaxqnn.verify.branches import measures_on_the_way
+from jaxqnn.verify.reference import (
     RANGES,
     FloatArray,
     Reference,
@@ -27,17 +27,17 @@ from jaxqnn.reference import (
     mean,
     without_measurements,
 )
-from jaxqnn.report import largest
+from jaxqnn.verify.report import largest
 
 _STATES = 8
 
 _SHRINKS = (1.0, 0.1, 0.01)
 
 DIFFERENCE_RUNS = 8
-"""How often a central difference of `jaxqnn.reference` calls its function."""
+"""How often a central difference of `jaxqnn.verify.reference` calls its function."""
 
 GRADIENT_TOLERANCE = 1e-7
-"""Central differences are good to about 1e-9; see `jaxqnn.reference`."""
+"""Central differences are good to about 1e-9; see `jaxqnn.verify.reference`."""
 
 
 @dataclass(frozen=True)

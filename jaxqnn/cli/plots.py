@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxqnn.figures import new_figure
-from jaxqnn.reference import FloatArray
+from jaxqnn.verify.reference import FloatArray
 
 if TYPE_CHECKING:
     from jaxqnn.cli.bench import Timing

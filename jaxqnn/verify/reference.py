@@ -17,9 +17,9 @@ from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 from qiskit_machine_learning.circuit.library.raw_feature_vector import ParameterizedInitialize
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 
-from jaxqnn.branches import branches, measures_on_the_way
 from jaxqnn.circuit.measured_bits import read_bits
 from jaxqnn.errors import InvalidArgumentError, UnsupportedCircuitError
+from jaxqnn.verify.branches import branches, measures_on_the_way
 
 FloatArray = NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 """Every outcome of a circuit that measures on the way, each followed by itself on Qiskit's states.
 
-The part of `jaxqnn.reference` that such circuits need.  Nothing is deferred and nothing compiled: a
+The part of `reference` that such circuits need.  Nothing is deferred and nothing compiled: a
 measurement makes two branches of one, with the projected `Statevector` and its bits in each.
 """
 

@@ -14,7 +14,7 @@ from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
 from jaxqnn.arguments import as_count, as_size, check_seed
 from jaxqnn.errors import InvalidArgumentError
 from jaxqnn.primitives import is_exact_estimator, is_exact_sampler
-from jaxqnn.reference import (
+from jaxqnn.verify.reference import (
     RANGES,
     Derivative,
     Reference,
@@ -22,7 +22,7 @@ from jaxqnn.reference import (
     has_values,
     network_reference,
 )
-from jaxqnn.report import Difference, Quantity, Side, VerifyReport, largest
+from jaxqnn.verify.report import Difference, Quantity, Side, VerifyReport, largest
 
 FloatArray = NDArray[np.float64]
 
