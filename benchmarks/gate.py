@@ -3,8 +3,8 @@
     python -m benchmarks.gate COMMIT [--rounds 5] [--loss 0.05]
 
 Both run the rows of the README's table that are ours alone to lose, each in processes of its own,
-one after the other, so that both meet the same hours of a shared host.  The least time of all rounds
-counts.  Exits with 1 if a row lost more than ``--loss``.
+one after the other, so that both meet the same hours of a shared host.  The least time of all
+rounds counts.  Exits with 1 if a row lost more than ``--loss``.
 """
 
 from __future__ import annotations
@@ -131,9 +131,8 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             subprocess.run([*git, "remove", "--force", str(earlier)], check=True)
     for name, first in before.items():
-        print(
-            f"{name:45} {first * 1e3:9.3f} ms {after[name] * 1e3:9.3f} ms {after[name] / first:5.2f}"
-        )
+        now = after[name]
+        print(f"{name:45} {first * 1e3:9.3f} ms {now * 1e3:9.3f} ms {now / first:5.2f}")
     lost = compare(before, after, options.loss)
     if lost:
         print(f"More than {options.loss:.0%} slower: {'; '.join(lost)}.")

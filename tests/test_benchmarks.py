@@ -16,7 +16,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import jaxqnn
-from benchmarks import gpu, plots, scripts, tables
+from benchmarks import gate, gpu, plots, scripts, tables
 from benchmarks.circuits import FAMILIES
 from benchmarks.peers import PEERS, load, missing
 from benchmarks.problems import KINDS, PROBLEMS, TARGETS, Kind, Problem, parity
@@ -256,3 +256,9 @@ def test_a_script_is_the_same_with_either_import(name: str) -> None:
     assert len(ours) > 1
     first = slice(scripts.COMPARED)
     np.testing.assert_allclose(ours[first], theirs[first], atol=scripts.TOLERANCE)
+
+
+def test_the_gate_names_what_lost_more_than_it_may() -> None:
+    before = {"forward": 1.0, "backward": 2.0}
+    assert gate.compare(before, {"forward": 1.04, "backward": 1.0}, 0.05) == []
+    assert gate.compare(before, {"forward": 1.06, "backward": 2.0}, 0.05) == ["forward"]
