@@ -93,8 +93,8 @@ def statevector(
             takes all parameters as one argument, in the order of ``circuit.parameters``.
         mesh: Several devices. The axis named "batch" shares out the samples (the axis of the
             arguments before the last), the axis named "state" the amplitudes, by the most
-            significant qubits; its size is a power of two. Results are global arrays. Reverse mode
-            only.
+            significant qubits; its size is a power of two. Results are global arrays. With states
+            shared out, reverse mode only.
 
     Returns:
         ``f(params)`` with params (..., num_parameters), or ``f(inputs, weights)`` with

@@ -5,7 +5,6 @@ The derivation is in ``sweep/adjoint.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -24,9 +23,7 @@ from jaxqnn.engine.evolve import (
     when,
 )
 from jaxqnn.engine.layers import (
-    FEW_LABELS,
     Rotations,
-    add_up,
     chunk_cotangent,
     half_signs,
     label_index,
@@ -156,26 +153,19 @@ def undo_layer(
             both[:, 0], both[:, 1:], tables.group_sizes, per_sample=per_sample
         )
 
+    def no_rotations(_: jax.Array) -> jax.Array:
+        return jnp.zeros(sweep.rotations.shape[1:], sweep.rotations.dtype)
+
     def phases(l: jax.Array, sweep: Sweep, *, of_samples: bool) -> Sweep:
         return _undo_phases(tables, angles, l, sweep, of_samples=of_samples, per_sample=per_sample)
 
     both = apply_rotations(tables, groups, l, sweep.both, inverse=True)
-    found = _if(jnp.any(tables.trainable[l] > 0), of_rotations, both)
+    found = lax.cond(jnp.any(tables.trainable[l] > 0), of_rotations, no_rotations, both)
     sweep = sweep._replace(both=both, rotations=sweep.rotations.at[l].set(found))
     # Reading the cotangents and undoing the turn in the same loop spares a copy of the state.
     for runs, of_samples in zip(phase_kinds(tables, l), (False, True), strict=True):
         sweep = when(runs, l, partial(phases, of_samples=of_samples), sweep)
     return sweep
-
-
-def _if(
-    wanted: jax.Array, function: Callable[[jax.Array], jax.Array], both: jax.Array
-) -> jax.Array:
-    """A function's value if it is wanted, else zeros; of few labels, its value."""
-    if both.shape[-1] <= FEW_LABELS:
-        return function(both)
-    shape = jax.eval_shape(function, both)
-    return lax.cond(wanted, function, lambda _: jnp.zeros(shape.shape, shape.dtype), both)
 
 
 def rotation_cotangents(
@@ -186,30 +176,14 @@ def rotation_cotangents(
     With RY(t) = exp(t/2 J) and J = [[0, -1], [1, 0]] on one bit: 1/2 <lambda, J psi>, before the
     rotations or after them, for J commutes with them.
     """
-    if group_sizes == (state.shape[-1].bit_length() - 1,) and state.shape[-1] <= FEW_LABELS:
-        found = _of_whole_label(state, cotangents, group_sizes[0])
-    else:
-        found = jnp.concatenate(
-            [
-                _of_group(state, cotangents, size, trailing=group == 1)
-                for group, size in enumerate(group_sizes)
-            ],
-            axis=2,
-        )
+    found = jnp.concatenate(
+        [
+            _of_group(state, cotangents, size, trailing=group == 1)
+            for group, size in enumerate(group_sizes)
+        ],
+        axis=2,
+    )
     return 0.5 * (found if per_sample else jnp.sum(found, axis=0, keepdims=True))
-
-
-def _of_whole_label(state: jax.Array, cotangents: jax.Array, num_bits: int) -> jax.Array:
-    """<lambda, J psi> of every bit of a short label: here correlations are larger than states."""
-    # J is a permutation with signs: (J psi)[x] = s[x] psi[x with one bit flipped].
-    generators = _generators(num_bits)
-    flipped = np.argmax(np.abs(generators), axis=2)
-    signs = jnp.asarray(np.sum(generators, axis=2), state.dtype)
-    terms = cotangents[:, :, :, None, :] * (signs * state[..., flipped])[:, None]
-    # A product with ones: XLA's CPU backend sums rows slowly.
-    ones = jnp.ones((terms.shape[-1],), state.dtype)
-    rows = jnp.dot(terms.reshape(-1, ones.size), ones, precision=lax.Precision.HIGHEST)
-    return add_up(rows.reshape(*terms.shape[:-1]), 2)
 
 
 def _of_group(

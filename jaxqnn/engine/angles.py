@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxqnn.engine.layers import add_up
 from jaxqnn.program.tables import Array, MonomialTable, Tables, TermTable
 
 
@@ -105,7 +104,7 @@ def pull_back(
 def _from_terms(table: TermTable, columns: jax.Array) -> jax.Array:
     """The angles (A, B) of a table of terms."""
     factors = columns[table.first] * columns[table.second]
-    return add_up(_cast(table.coefficient, columns)[..., None] * factors, 1)
+    return jnp.sum(_cast(table.coefficient, columns)[..., None] * factors, axis=1)
 
 
 def _from_monomials(table: MonomialTable, columns: jax.Array) -> jax.Array:
@@ -119,7 +118,7 @@ def _over_uses(
 ) -> jax.Array:
     """Sums each column's uses: (P, m, B), from cotangents (..., m, B) of what uses them."""
     factor = _cast(table.use_coefficient, columns)[..., None] * columns[table.use_other]
-    return add_up(factor[:, :, None, :] * cotangent[table.use_source], 1)
+    return jnp.sum(factor[:, :, None, :] * cotangent[table.use_source], axis=1)
 
 
 def _sample_columns(tables: Tables, inputs: jax.Array, weights: jax.Array) -> jax.Array:

@@ -18,9 +18,6 @@ from jax.export import is_symbolic_dim
 
 from jaxqnn.engine.trigonometry import cos_sin
 
-# Up to this many labels, what a layer does not need is done in less time than it is found out.
-FEW_LABELS = 32
-
 
 def label_index(high: jax.Array, low: jax.Array) -> jax.Array:
     """The label map A x for all labels x, from its two half tables."""
@@ -117,22 +114,6 @@ def apply_block(state: jax.Array, block: jax.Array) -> jax.Array:
     )
 
 
-# Up to this length, sums are written out.
-_SHORT = 8
-
-
-def add_up(terms: jax.Array, axis: int) -> jax.Array:
-    """The sum over an axis.
-
-    Of a few terms, as additions: XLA's CPU backend would hand a short sum to its thread pool, which
-    takes longer than all the rest of a layer of a few qubits.
-    """
-    if terms.shape[axis] > _SHORT:
-        return jnp.sum(terms, axis=axis)
-    parts = [lax.index_in_dim(terms, i, axis, keepdims=False) for i in range(terms.shape[axis])]
-    return sum(parts[1:], start=parts[0])
-
-
 class Signs(NamedTuple):
     """(-1)^parity(mask & x) of K masks, as a product over the halves of x.
 
@@ -178,7 +159,7 @@ def chunk_cotangent(signs: Signs, cotangent: jax.Array) -> jax.Array:
     by_high = jnp.dot(
         cotangent.reshape(-1, signs.low.shape[0]), signs.low, precision=lax.Precision.HIGHEST
     ).reshape(*cotangent.shape[:-1], *signs.high.shape)
-    return -0.5 * add_up(signs.high * by_high, -2)
+    return -0.5 * jnp.sum(signs.high * by_high, axis=-2)
 
 
 class Phase(NamedTuple):
@@ -206,9 +187,6 @@ def turn(state: jax.Array, by: Phase) -> jax.Array:
     cosine, sine = by.cosine.reshape(shape), by.sine.reshape(shape)
     real, imaginary = state[..., 0, :], state[..., 1, :]
     turned = real * cosine - imaginary * sine, real * sine + imaginary * cosine
-    if state.shape[-1] <= FEW_LABELS:
-        # Written into place: XLA's CPU backend would hand a joined pair to its thread pool.
-        return state.at[..., 0, :].set(turned[0]).at[..., 1, :].set(turned[1])
     return jnp.stack(turned, axis=-2)
 
 

@@ -153,8 +153,8 @@ class JaxNetwork(NeuralNetwork):
 
         Returns:
             (..., *output_shape), exact, in the precision of the arguments. It follows
-            ``set_interpret``. Gradients are those of ``jaxqnn.expectation`` and
-            ``jaxqnn.probabilities``: reverse mode by the adjoint.
+            ``set_interpret``. Derivatives are those of ``jaxqnn.expectation`` and
+            ``jaxqnn.probabilities``, in every mode of JAX's.
 
         Raises:
             InvalidArgumentError: If the shapes do not fit, or if the estimator, sampler or gradient
