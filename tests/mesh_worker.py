@@ -219,6 +219,22 @@ def ensemble_error() -> float:
     return largest(difference(expected, found) for found in (f(inputs, weights), mapped))
 
 
+def derivative_errors() -> dict[str, float]:
+    """Forward mode and second derivatives over a mesh that shares out samples."""
+    made, x, w = circuit(4)
+    split: dict[str, Any] = {"input_params": x, "weight_params": w}
+    inputs, weights = RNG.normal(size=(5, 4)), RNG.normal(size=10)
+    flips = SparsePauliOp(["XXII", "IZYX"], [0.5, 1.5])
+    errors = {}
+    for name, derive in (("tangents", jax.jacfwd), ("hessian", jax.hessian)):
+        one, many = (
+            derive(jaxqnn.expectation(made, flips, **split, mesh=where), argnums=1)(inputs, weights)
+            for where in (None, mesh(8, 1))
+        )
+        errors[name] = difference(one, many)
+    return errors
+
+
 def memory(n: int) -> dict[str, Any]:
     """What XLA will take on each of 8 devices, and for one device, for a gradient of one sample."""
     made, x, w = circuit(n)
@@ -316,6 +332,7 @@ if __name__ == "__main__":
         "amplitudes": amplitude_errors,
         "exactness": exactness,
         "ensemble": ensemble_error,
+        "derivatives": derivative_errors,
         "memory": lambda: memory(18),
         "state": state_of_a_mesh,
         "spread": spread_inputs,

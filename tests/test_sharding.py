@@ -83,6 +83,10 @@ def test_ensembles_of_weights_run_on_a_mesh() -> None:
     assert on_eight_devices("ensemble") < 1e-10
 
 
+def test_a_mesh_of_samples_has_derivatives_of_every_mode() -> None:
+    assert largest(on_eight_devices("derivatives").values()) < 1e-10
+
+
 @pytest.mark.slow
 def test_each_device_has_an_eighth_of_the_memory_and_the_state_is_never_gathered() -> None:
     found = on_eight_devices("memory")
