@@ -150,10 +150,6 @@ def test_help_shows_our_arguments_and_not_those_of_qml(name: str) -> None:
     assert arguments == list(inspect.signature(described).parameters)
 
 
-def test_the_public_names_are_what_dir_lists() -> None:
-    assert dir(jaxqnn) == jaxqnn.__all__
-
-
 def test_there_is_one_version() -> None:
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
     assert settings["project"]["dynamic"] == ["version"]

@@ -311,20 +311,11 @@ class TestSampler:
             .data.meas.num_shots
             == 3
         )
-        with pytest.raises(ValueError, match="Give one of them"):
-            jaxqnn.JaxSampler(shots=1, default_shots=2)
 
     def test_no_registers_warns(self) -> None:
         with pytest.warns(UserWarning, match="measure_all"):
             job = jaxqnn.JaxSampler().run([QuantumCircuit(1)])
         assert list(job.result()[0].data) == []
-
-    def test_joining_parts_of_different_results_is_refused(self) -> None:
-        result = jaxqnn.JaxSampler().run([(two_registers(), points(2, 6))]).result()[0]
-        with pytest.raises(ValueError, match="different results"):
-            type(result.data.low[0]).concatenate_bits([result.data.low[0], result.data.high[1]])
-        with pytest.raises(ValueError, match="does not exist"):
-            result.join_data(["nothing"])
 
     @pytest.mark.parametrize("pub", [(measured_all(), points(3)), (measured_all(), points(6), -1)])
     def test_refuses_what_the_reference_refuses(self, pub: Any) -> None:

@@ -111,8 +111,6 @@ def test_precision_is_reported_as_in_qml() -> None:
     assert QFI(jaxqnn.JaxQGT(), precision=0.2).run(circuits, values).result().precision == 0.2
     assert jaxqnn.JaxQGT(precision=0.3).run(circuits, values).result().precision == 0.3
     assert jaxqnn.JaxQGT(options={"precision": 0.3}).precision == 0.3
-    with pytest.raises(ValueError, match="one for each circuit"):
-        jaxqnn.JaxQGT().run(circuits, values, precision=[0.1]).result()
 
 
 @pytest.mark.parametrize(

@@ -224,13 +224,6 @@ def test_what_has_no_number_is_nan_in_its_rows(name: str) -> None:
             theirs(**given).forward(points, WEIGHT)
 
 
-def test_a_vector_of_zeros_is_no_state() -> None:
-    features = raw_feature_vector(2)
-    network = jaxqnn.EstimatorQNN(circuit=features, input_params=features.parameters)
-    with pytest.raises(jaxqnn.InvalidArgumentError, match=r"sample 0 .* all zero"):
-        network.forward(np.zeros((1, 2)), None)
-
-
 def test_the_table_names_versions_that_may_be_installed() -> None:
     """Each row says which versions of QML it holds for; one that holds for no allowed one goes."""
     project = Path(__file__).parents[1]

@@ -112,8 +112,6 @@ def test_initial_weights_are_converted_as_torch_does() -> None:
     connector = jaxqnn.TorchConnector(ours(), given)
     connector.weight.data += 1
     assert given.eq(1).all()
-    with pytest.raises(jaxqnn.JaxQNNError, match="4 weights"):
-        jaxqnn.TorchConnector(ours(), numbers(3))
 
 
 def test_only_what_is_needed_gets_a_gradient() -> None:
@@ -275,8 +273,3 @@ else:
     raise AssertionError("a connector without torch")
 """
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)
-
-
-def test_importing_jaxqnn_leaves_torch_alone() -> None:
-    program = "import jaxqnn, sys; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True)

@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector, QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
-from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import Operator, SparsePauliOp
 from qiskit_machine_learning import neural_networks as qml
 
@@ -216,34 +215,10 @@ def test_a_long_report_is_cut_short() -> None:
     assert "and 14 more" in str(report)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ({"input_data": np.zeros((3, 5))}, "has 2 inputs"),
-        ({"weights": [1.0]}, "has 4 weights"),
-        ({"samples": 0}, "at least 1"),
-    ],
-)
-def test_wrong_arguments_are_refused(arguments: dict[str, Any], told: str) -> None:
-    with pytest.raises(jaxqnn.JaxQNNError, match=told):
-        jaxqnn.verify(jaxqnn.EstimatorQNN(**NETWORK), **arguments)
-
-
-def test_a_network_with_shots_is_refused() -> None:
-    qnn = jaxqnn.SamplerQNN(**NETWORK, sampler=StatevectorSampler(seed=1))
-    with pytest.raises(jaxqnn.JaxQNNError, match="StatevectorSampler is not known to be exact"):
-        jaxqnn.verify(qnn)
-
-
 def test_single_precision_needs_its_tolerance() -> None:
     qnn = jaxqnn.EstimatorQNN(**NETWORK, precision="single")
     assert jaxqnn.verify(qnn, atol=1e-4).passed
     assert "atol=1e-04" in str(jaxqnn.verify(qnn, atol=1e-12))
-
-
-def test_what_is_no_network_is_refused() -> None:
-    with pytest.raises(jaxqnn.JaxQNNError, match="not QuantumCircuit"):
-        jaxqnn.verify(NETWORK["circuit"])
 
 
 def test_the_reference_is_qiskits_distribution_by_classical_bit() -> None:
