@@ -223,16 +223,20 @@ CHANGED: dict[str, tuple[str, str, Callable[[], Any]]] = {
 }
 
 
+@pytest.mark.parametrize("early", [False, True])
 @pytest.mark.parametrize("case", CHANGED)
-def test_options_that_nothing_reads_may_be_changed(case: str) -> None:
+def test_options_that_nothing_reads_may_be_changed(case: str, early: bool) -> None:
     """Those of ideal simulators and of gradients on them are a record, as in QML."""
     name, role, make = CHANGED[case]
     found = []
     for library in (jaxqnn, qml):
         given = make()
-        made = getattr(library, name)(**NETWORK, **{role: given})
         update = given.update_default_options if role == "gradient" else given.options.update
-        update(shots=5, precision=0.7, default_shots=5)
+        change = partial(update, shots=5, precision=0.7, default_shots=5, default_precision=0.5)
+        if early:
+            change(seed=9)
+        made = getattr(library, name)(**NETWORK, **{role: given})
+        change()
         found.append(run(made))
     for mine, reference in zip(*found, strict=True):
         if reference is not None:

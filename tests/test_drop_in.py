@@ -17,8 +17,6 @@ import numpy as np
 import optax
 import pytest
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
-from qiskit.primitives import StatevectorEstimator, StatevectorSampler
-from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.algorithms import NeuralNetworkClassifier, NeuralNetworkRegressor
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qiskit_machine_learning.neural_networks import EffectiveDimension, LocalEffectiveDimension
@@ -275,32 +273,6 @@ class TestScikitLearn:
 
 
 class TestOtherPrimitives:
-    def test_estimator_with_noise_is_honoured(self) -> None:
-        def arguments() -> dict[str, Any]:
-            return CIRCUIT | {
-                "estimator": StatevectorEstimator(seed=5),
-                "observables": SparsePauliOp("ZZ"),
-            }
-
-        theirs = QMLEstimatorQNN(**arguments())
-        ours = jaxqnn.EstimatorQNN(**arguments())
-        same: dict[str, Any] = {"rtol": 0, "atol": 1e-9}
-        np.testing.assert_allclose(ours.forward(X, START), theirs.forward(X, START), **same)
-        mine, reference = ours.backward(X, START)[1], theirs.backward(X, START)[1]
-        np.testing.assert_allclose(mine, reference, **same)
-
-    def test_sampler_with_shots_is_honoured(self) -> None:
-        def arguments() -> dict[str, Any]:
-            sampler = StatevectorSampler(default_shots=50, seed=5)
-            return CIRCUIT | CLASSES | {"sampler": sampler}
-
-        theirs = QMLSamplerQNN(**arguments())
-        ours = jaxqnn.SamplerQNN(**arguments())
-        same: dict[str, Any] = {"rtol": 0, "atol": 1e-9}
-        np.testing.assert_allclose(ours.forward(X, START), theirs.forward(X, START), **same)
-        mine, reference = ours.backward(X, START)[1], theirs.backward(X, START)[1]
-        np.testing.assert_allclose(mine, reference, **same)
-
     def test_exact_ones_run_on_jax(self) -> None:
         for arguments in (
             {"estimator": QMLEstimator()},

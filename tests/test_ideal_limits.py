@@ -31,7 +31,7 @@ from qiskit_machine_learning.gradients import (
     LinCombEstimatorGradient,
     SPSAEstimatorGradient,
 )
-from qiskit_machine_learning.primitives import QMLEstimator, QMLSampler
+from qiskit_machine_learning.primitives import QMLSampler
 
 import jaxqnn
 
@@ -213,36 +213,8 @@ def test_pytorch_trains_a_network_with_shots_as_qml_does(name: str) -> None:
         np.testing.assert_allclose(mine, reference, atol=1e-5)  # of single precision
 
 
-def test_options_are_a_record_that_neither_library_reads() -> None:
-    for name, key in (("SamplerQNN", "sampler"), ("EstimatorQNN", "estimator")):
-        made = []
-        for _ in range(2):
-            primitive: Any = (
-                QMLSampler(shots=60, seed=1)
-                if key == "sampler"
-                else QMLEstimator(default_precision=0.1, seed=1)
-            )
-            primitive.options.update(default_shots=5, shots=5, default_precision=0.5, seed=9)
-            made.append(primitive)
-        ours = getattr(jaxqnn, name)(**NETWORK, **{key: made[0]})
-        theirs = getattr(qml, name)(**NETWORK, **{key: made[1]})
-        np.testing.assert_allclose(
-            ours.forward(X, WEIGHTS), theirs.forward(X, WEIGHTS), rtol=0, atol=1e-9
-        )
-
-
 BAD: dict[str, Any] = {
-    "no shots": ("SamplerQNN", lambda: {"sampler": StatevectorSampler(default_shots=0)}),
     "no shots of QML's": ("SamplerQNN", lambda: {"sampler": QMLSampler(shots=0)}),
-    "negative precision": (
-        "EstimatorQNN",
-        lambda: {"estimator": StatevectorEstimator(), "default_precision": -0.1},
-    ),
-    "a word for a seed": ("SamplerQNN", lambda: {"sampler": StatevectorSampler(seed="seven")}),
-    "a word for a seed of noise": (
-        "EstimatorQNN",
-        lambda: {"estimator": StatevectorEstimator(seed="seven")},
-    ),
     "infinite inputs": ("SamplerQNN", lambda: {"sampler": StatevectorSampler(seed=1)}),
 }
 
@@ -254,18 +226,9 @@ def test_bad_arguments_are_refused_where_qml_refuses_them(case: str) -> None:
     with pytest.raises(Exception):  # noqa: B017, PT011 - QML raises many kinds
         getattr(qml, name)(**NETWORK, **primitive()).forward(inputs, WEIGHTS)
     qnn = getattr(jaxqnn, name)(**NETWORK, **primitive())
-    words = "shots|precision|seed|not numbers"
-    with pytest.raises(jaxqnn.JaxQNNError, match=words) as raised:
+    with pytest.raises(jaxqnn.JaxQNNError, match=r"shots|not numbers") as raised:
         qnn.forward(inputs, WEIGHTS)
     assert isinstance(raised.value, ValueError)
-
-
-def test_a_gradients_negative_precision_is_refused() -> None:
-    estimator = StatevectorEstimator(default_precision=-0.1)
-    qnn = jaxqnn.EstimatorQNN(**NETWORK, estimator=estimator)
-    assert qnn.forward(X, WEIGHTS).shape == (2, 1)  # the network's own precision counts
-    with pytest.raises(jaxqnn.JaxQNNError, match="not negative"):
-        qnn.backward(X, WEIGHTS)
 
 
 def test_a_network_with_shots_is_pickled_with_its_seed() -> None:

@@ -171,8 +171,10 @@ def test_operators_are_observables_and_circuits_need_no_parameters() -> None:
         EstimatorQNN(circuit=circuit, observables=operator, **split).forward(INPUTS, WEIGHT)
     constant = QuantumCircuit(1)
     constant.ry(0.4, 0)
-    found = jaxqnn.SamplerQNN(circuit=constant).forward(None, None)
-    np.testing.assert_allclose(found, [[np.cos(0.2) ** 2, np.sin(0.2) ** 2]], atol=1e-12)
+    sampler = jaxqnn.SamplerQNN(circuit=constant)
+    right = [[np.cos(0.2) ** 2, np.sin(0.2) ** 2]]
+    np.testing.assert_allclose(sampler.forward(None, None), right, atol=1e-12)
+    assert sampler.backward(None, None) == (None, None)
     assert not np.any(SamplerQNN(circuit=constant).forward(None, None))
 
 

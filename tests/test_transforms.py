@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -54,23 +54,14 @@ def parts(state: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("mixed", "state"),
-        ("mixed", "expectation"),
-        ("mixed", "probabilities"),
-        ("atoms", "expectation"),
-        ("one qubit", "state"),
-    ],
+    ("name", "kind"), [("mixed", "state"), ("mixed", "probabilities"), ("one qubit", "state")]
 )
 def test_jacobians_are_those_of_differences(name: str, kind: str) -> None:
     case = CASES[name]()
     x, w = values(case)
-    measured = observables(case.circuit.num_qubits)
     states = jaxqnn.statevector(case.circuit, **case.split)
     pairs: dict[str, tuple[Any, Any]] = {
         "state": (lambda x, w: parts(states(x, w)), lambda x, w: parts(case.states(x, w))),
-        "expectation": (expectation(case), partial(case.expectations, measured)),
         "probabilities": (
             jaxqnn.probabilities(case.circuit, **case.split),
             lambda x, w: abs(case.states(x, w)) ** 2,
@@ -94,15 +85,6 @@ def test_complex_cotangents_pull_back() -> None:
 
     np.testing.assert_allclose(found[0], differences(lambda x: paired(x, W), X), atol=1e-7)
     np.testing.assert_allclose(found[1], differences(lambda w: paired(X, w), W), atol=1e-7)
-
-
-def test_a_vjp_is_a_product_with_the_jacobian() -> None:
-    function = expectation(MIXED)
-    cotangent = np.random.default_rng(7).normal(size=(BATCH, 3))
-    jacobian = jax.jacrev(function, argnums=(0, 1))(X, W)
-    pulled = jax.vjp(function, X, W)[1](jnp.asarray(cotangent))
-    for found, matrix in zip(pulled, jacobian, strict=True):
-        np.testing.assert_allclose(found, np.tensordot(cotangent, matrix, 2), atol=ATOL)
 
 
 # Compiling --------------------------------------------------------------------------------------
