@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from error_form import REMEDY, Entry, assert_raises
+from network_pairs import ANSATZ, FEATURE_MAP, NETWORK, OwnEstimator, OwnSampler
 from qiskit.circuit import Gate, Parameter, ParameterVector, QuantumCircuit
-from qiskit.circuit.library import real_amplitudes, zz_feature_map
-from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
 from qiskit_machine_learning import QiskitMachineLearningError
 
@@ -20,13 +19,7 @@ import jaxqnn
 from jaxqnn import JaxQNNError, UnsupportedCircuitError
 from jaxqnn.errors import InvalidArgumentError
 
-FEATURE_MAP, ANSATZ = zz_feature_map(2, reps=1), real_amplitudes(2, reps=1)
-CIRCUIT = FEATURE_MAP.compose(ANSATZ)
-NETWORK: dict[str, Any] = {
-    "circuit": CIRCUIT,
-    "input_params": FEATURE_MAP.parameters,
-    "weight_params": ANSATZ.parameters,
-}
+CIRCUIT: QuantumCircuit = NETWORK["circuit"]
 BARE = QuantumCircuit(2)
 
 
@@ -52,14 +45,6 @@ def estimator(**changes: Any) -> Callable[[], Any]:
 
 def sampler(**changes: Any) -> Callable[[], Any]:
     return lambda: jaxqnn.SamplerQNN(**(NETWORK | changes))
-
-
-class OwnEstimator(StatevectorEstimator):
-    """Someone's own, which may do anything."""
-
-
-class OwnSampler(StatevectorSampler):
-    """Someone's own, which may do anything."""
 
 
 T = Parameter("t")

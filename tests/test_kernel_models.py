@@ -22,6 +22,7 @@ from kernel_pairs import (
     brute_force,
     build,
 )
+from network_pairs import OwnSampler
 from qiskit.circuit import ParameterVector, QuantumCircuit
 from qiskit.circuit.library import zz_feature_map
 from qiskit.primitives import StatevectorSampler
@@ -39,10 +40,6 @@ import jaxqnn
 
 
 class OwnFidelity(ComputeUncompute):
-    """Someone's own, which may do anything."""
-
-
-class OwnSampler(StatevectorSampler):
     """Someone's own, which may do anything."""
 
 

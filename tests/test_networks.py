@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from comparing import assert_all_close, dense
 from network_pairs import (
     KINDS,
     NETWORK,
@@ -24,7 +25,6 @@ from network_pairs import (
 from qiskit import transpile
 from qiskit.circuit import ParameterVector, QuantumCircuit
 from qiskit.quantum_info import Pauli, SparsePauliOp
-from sparse import COO
 
 import jaxqnn
 
@@ -42,9 +42,7 @@ def assert_same(found: Any, expected: Any, atol: float = 1e-8) -> None:
     assert type(found) is type(expected)
     assert found.shape == expected.shape
     assert found.dtype == expected.dtype == np.float64
-    if isinstance(expected, COO):
-        found, expected = found.todense(), expected.todense()
-    np.testing.assert_allclose(found, expected, atol=atol)
+    np.testing.assert_allclose(dense(found), dense(expected), atol=atol)
 
 
 def assert_parity(ours: Any, theirs: Any, data: Any, weights: Any, atol: float = 1e-8) -> None:
@@ -196,14 +194,11 @@ def test_apply_is_forward_and_its_jacobian_backward(kind: str) -> None:
     data = np.random.default_rng(4).uniform(-2, 2, (3, 2))
     value = network.forward(data, WEIGHTS)
     gradients = network.backward(data, WEIGHTS)
-    if kind == "sparse":
-        value, gradients = value.todense(), tuple(part.todense() for part in gradients)
     with jax.enable_x64(True):
-        np.testing.assert_allclose(network.apply(data, WEIGHTS), value, atol=1e-12)
+        np.testing.assert_allclose(network.apply(data, WEIGHTS), dense(value), atol=1e-12)
         jacobian = jax.jacrev(network.apply, argnums=(0, 1))
         found = jax.vmap(jacobian, in_axes=(0, None))(data, WEIGHTS)
-    for part, expected in zip(found, gradients, strict=True):
-        np.testing.assert_allclose(part, expected, atol=1e-12)
+    assert_all_close(found, gradients, atol=1e-12)
 
 
 @pytest.mark.parametrize(("kind", "shape"), PAIRS)
@@ -211,23 +206,20 @@ def test_vjp_is_a_product_with_backward(kind: str, shape: str) -> None:
     network, _ = pair(*KINDS[kind])
     network.input_gradients = True
     data = np.random.default_rng(5).uniform(-2, 2, SHAPES[shape])
-    value, gradients = network.forward(data, WEIGHTS), network.backward(data, WEIGHTS)
-    if kind == "sparse":
-        value, gradients = value.todense(), tuple(part.todense() for part in gradients)
+    value = dense(network.forward(data, WEIGHTS))
+    gradients = [dense(part) for part in network.backward(data, WEIGHTS)]
     output, pullback = network.vjp(data, WEIGHTS)
     assert output.shape == value.shape
     assert output.dtype == np.float64
     np.testing.assert_allclose(output, value, atol=1e-12)
     cotangent = np.random.default_rng(6).normal(size=output.shape)
-    of_inputs, of_weights = pullback(cotangent)
+    pulled = pullback(cotangent)
     samples = data.size // 2
     rows = cotangent.reshape(samples, -1)
     by_inputs, by_weights = (part.reshape(samples, rows.shape[1], -1) for part in gradients)
-    assert of_inputs.shape == data.shape
-    expected = np.einsum("so,sop->sp", rows, by_inputs).reshape(data.shape)
-    np.testing.assert_allclose(of_inputs, expected, atol=1e-12)
-    assert of_weights.shape == (4,)
-    np.testing.assert_allclose(of_weights, np.einsum("so,sop->p", rows, by_weights), atol=1e-12)
+    of_inputs = np.einsum("so,sop->sp", rows, by_inputs).reshape(data.shape)
+    of_weights = np.einsum("so,sop->p", rows, by_weights)
+    assert_all_close(pulled, (of_inputs, of_weights), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["EstimatorQNN", "SamplerQNN"])

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from comparing import assert_all_close
 from oracles import CASES, Case, Floats, differences, mixed, observables, small, values
 from qiskit.circuit import Parameter, QuantumCircuit
 
@@ -97,8 +98,7 @@ def test_jit_changes_nothing() -> None:
         jax.jit(jax.grad(loss, argnums=(0, 1))),
         jax.grad(jax.jit(loss), argnums=(0, 1)),
     ):
-        for found, expected in zip(compiled(X, W), eager, strict=True):
-            np.testing.assert_allclose(found, expected, atol=ATOL)
+        assert_all_close(compiled(X, W), eager, atol=ATOL)
 
 
 def test_a_training_loop_runs_inside_jit() -> None:
@@ -242,8 +242,7 @@ def test_paired_batches_have_a_gradient_for_each_pair() -> None:
     found = jax.grad(loss, argnums=(0, 1))(X, weights)
     for i in range(BATCH):
         parts = jax.grad(loss, argnums=(0, 1))(X[i], weights[i])
-        np.testing.assert_allclose(found[0][i], parts[0], atol=ATOL)
-        np.testing.assert_allclose(found[1][i], parts[1], atol=ATOL)
+        assert_all_close((part[i] for part in found), parts, atol=ATOL)
 
 
 def test_one_point_seen_by_an_ensemble() -> None:

@@ -1,14 +1,13 @@
 """`verify` says whether a network is right, which entry is not, and whose fault it is."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from network_pairs import ANSATZ, KINDS, NETWORK, OBSERVABLES, pair
 from numpy.typing import NDArray
 from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector, QuantumCircuit
-from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.quantum_info import Operator, SparsePauliOp
 from qiskit_machine_learning import neural_networks as qml
 
@@ -16,38 +15,14 @@ import jaxqnn
 from jaxqnn.reference import central_difference, network_reference, without_measurements
 
 FloatArray = NDArray[np.float64]
-FEATURE_MAP, ANSATZ = zz_feature_map(2, reps=1), real_amplitudes(2, reps=1)
-NETWORK: dict[str, Any] = {
-    "circuit": FEATURE_MAP.compose(ANSATZ),
-    "input_params": FEATURE_MAP.parameters,
-    "weight_params": ANSATZ.parameters,
-}
-OBSERVABLES = [SparsePauliOp("ZZ"), SparsePauliOp(["XI", "IY"], [1.0, 0.5])]
 
 
-def parity(key: int) -> int:
-    return key.bit_count() % 2
-
-
-def two_digits(key: int) -> tuple[int, int]:
-    return key % 2, key // 2
-
-
-RIGHT: dict[str, Callable[[], Any]] = {
-    "estimator": lambda: jaxqnn.EstimatorQNN(**NETWORK),
-    "estimator, input gradients": lambda: jaxqnn.EstimatorQNN(**NETWORK, input_gradients=True),
-    "two observables": lambda: jaxqnn.EstimatorQNN(**NETWORK, observables=OBSERVABLES),
-    "sampler": lambda: jaxqnn.SamplerQNN(**NETWORK, input_gradients=True),
-    "parity": lambda: jaxqnn.SamplerQNN(**NETWORK, interpret=parity, output_shape=2),
-    "tuples": lambda: jaxqnn.SamplerQNN(**NETWORK, interpret=two_digits, output_shape=(2, 2)),
-    "sparse": lambda: jaxqnn.SamplerQNN(**NETWORK, sparse=True),
-    "QML's own": lambda: qml.EstimatorQNN(**NETWORK),
-}
-
-
-@pytest.mark.parametrize("name", RIGHT)
-def test_a_right_network_passes(name: str) -> None:
-    report = jaxqnn.verify(RIGHT[name]())
+@pytest.mark.parametrize("input_gradients", [False, True])
+@pytest.mark.parametrize("kind", [*KINDS, "QML's own"])
+def test_a_right_network_passes(kind: str, input_gradients: bool) -> None:
+    network, _ = pair(*KINDS[kind]) if kind in KINDS else (qml.EstimatorQNN(**NETWORK), None)
+    network.input_gradients = input_gradients
+    report = jaxqnn.verify(network)
     assert report.passed, str(report)
     assert report.max_error < 1e-9
     assert report.compared > 0
