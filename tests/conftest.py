@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 # The functions' own tests, which hold for users who allow JAX no implicit promotion.
-_STRICT = ("test_functions", "test_transforms", "test_export")
+_STRICT = ("test_functions", "test_transforms", "test_export", "test_measured_bits")
 
 
 @pytest.fixture(autouse=True)

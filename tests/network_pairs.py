@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
+from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.quantum_info import Pauli, SparsePauliOp
 from qiskit_machine_learning import neural_networks as qml
 
@@ -41,6 +42,14 @@ def one_parameter(*, by_input: bool) -> dict[str, Any]:
 def only(which: str) -> dict[str, Any]:
     part = FEATURE_MAP if which == "input_params" else ANSATZ
     return {"circuit": part, which: part.parameters}
+
+
+class OwnEstimator(StatevectorEstimator):
+    """Someone's own, which may do anything."""
+
+
+class OwnSampler(StatevectorSampler):
+    """Someone's own, which may do anything."""
 
 
 # Each kind of network: the class's name and its arguments.

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparing import assert_all_close, dense
+from network_pairs import ANSATZ, FEATURE_MAP, NETWORK, OwnEstimator, OwnSampler, parity
 from qiskit.circuit import QuantumCircuit
-from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_machine_learning.algorithms import (
@@ -31,38 +32,24 @@ from qiskit_machine_learning.utils import algorithm_globals
 
 import jaxqnn
 
-FEATURE_MAP, ANSATZ = zz_feature_map(2, reps=1), real_amplitudes(2, reps=1)
-CIRCUIT: dict[str, Any] = {
-    "circuit": FEATURE_MAP.compose(ANSATZ),
-    "input_params": FEATURE_MAP.parameters,
-    "weight_params": ANSATZ.parameters,
-}
 X = np.random.default_rng(0).uniform(-1, 1, (6, 2))
 Y = np.array([1, -1, 1, 1, -1, -1])
 START = np.full(4, 0.2)
-
-
-class OwnSampler(StatevectorSampler):
-    """Someone's own, which may do anything."""
-
-
-class OwnEstimator(StatevectorEstimator):
-    """Someone's own, which may do anything."""
 
 
 def with_reset() -> dict[str, Any]:
     circuit = QuantumCircuit(2)
     circuit.h(0)
     circuit.reset(0)
-    return CIRCUIT | {"circuit": circuit.compose(CIRCUIT["circuit"])}
+    return NETWORK | {"circuit": circuit.compose(NETWORK["circuit"])}
 
 
 def estimator_qnn(**changes: Any) -> EstimatorQNN:
-    return EstimatorQNN(**CIRCUIT, **changes)
+    return EstimatorQNN(**NETWORK, **changes)
 
 
 def sampler_qnn(**changes: Any) -> SamplerQNN:
-    return SamplerQNN(**CIRCUIT, **changes)
+    return SamplerQNN(**NETWORK, **changes)
 
 
 NETWORKS = {
@@ -74,9 +61,7 @@ NETWORKS = {
     "our gradient": lambda: estimator_qnn(gradient=jaxqnn.JaxEstimatorGradient()),
     "linear combination": lambda: estimator_qnn(gradient=LinCombEstimatorGradient(QMLEstimator())),
     "sampler": lambda: sampler_qnn(),
-    "interpret": lambda: sampler_qnn(
-        interpret=lambda outcome: outcome.bit_count() % 2, output_shape=2, input_gradients=True
-    ),
+    "interpret": lambda: sampler_qnn(interpret=parity, output_shape=2, input_gradients=True),
     "sparse": lambda: sampler_qnn(sparse=True),
 }
 
@@ -90,50 +75,42 @@ def test_twin_of_a_network(name: str) -> None:
     assert twin.output_shape == network.output_shape
     assert twin.sparse == network.sparse
     assert twin.input_gradients == network.input_gradients
-    same(twin.forward(X, START), network.forward(X, START))
-    for mine, reference in zip(twin.backward(X, START), network.backward(X, START), strict=True):
-        same(mine, reference)
+    same(twin, network, X)
     assert jaxqnn.accelerate(twin) is twin
 
 
-def same(mine: Any, reference: Any) -> None:
-    assert (mine is None) == (reference is None)
-    if reference is not None:
-        mine, reference = (a.todense() if hasattr(a, "todense") else a for a in (mine, reference))
-        np.testing.assert_allclose(mine, reference, atol=1e-9)
+def same(twin: Any, network: Any, points: Any) -> None:
+    found, expected = (
+        (each.forward(points, START), *each.backward(points, START)) for each in (twin, network)
+    )
+    assert_all_close(found, expected, atol=1e-9)
 
 
+def trained(steps: int, optimizer: Any = SLSQP) -> dict[str, Any]:
+    """The arguments of a model that takes a few steps from a known start."""
+    return {"optimizer": optimizer(maxiter=steps), "initial_point": START}
+
+
+def lowest_bit(outcome: int) -> int:
+    return outcome % 2
+
+
+OF_MODEL: dict[str, Any] = {"feature_map": FEATURE_MAP, "ansatz": ANSATZ}
 MODELS = {
     "classifier": lambda: NeuralNetworkClassifier(
-        estimator_qnn(estimator=QMLEstimator()),
-        optimizer=SLSQP(maxiter=3),
-        initial_point=START,
+        estimator_qnn(estimator=QMLEstimator()), **trained(3)
     ),
     "one-hot classifier": lambda: NeuralNetworkClassifier(
-        sampler_qnn(interpret=lambda outcome: outcome % 2, output_shape=2),
+        sampler_qnn(interpret=lowest_bit, output_shape=2),
         one_hot=True,
         loss="cross_entropy",
-        optimizer=SLSQP(maxiter=3),
-        initial_point=START,
+        **trained(3),
     ),
     "regressor": lambda: NeuralNetworkRegressor(
-        estimator_qnn(estimator=QMLEstimator()),
-        optimizer=SLSQP(maxiter=3),
-        initial_point=START,
+        estimator_qnn(estimator=QMLEstimator()), **trained(3)
     ),
-    "vqc": lambda: VQC(
-        feature_map=FEATURE_MAP,
-        ansatz=ANSATZ,
-        optimizer=SLSQP(maxiter=3),
-        initial_point=START,
-    ),
-    "vqr": lambda: VQR(
-        feature_map=FEATURE_MAP,
-        ansatz=ANSATZ,
-        estimator=QMLEstimator(),
-        optimizer=SLSQP(maxiter=3),
-        initial_point=START,
-    ),
+    "vqc": lambda: VQC(**OF_MODEL, **trained(3)),
+    "vqr": lambda: VQR(**OF_MODEL, estimator=QMLEstimator(), **trained(3)),
 }
 
 
@@ -185,7 +162,7 @@ REFUSED = {
         lambda: sampler_qnn(gradient=LinCombSamplerGradient(StatevectorSampler())),
         "gradient, a LinCombSampler",
     ),
-    "subclass": (lambda: type("Mine", (EstimatorQNN,), {})(**CIRCUIT), "Mine is a subclass"),
+    "subclass": (lambda: type("Mine", (EstimatorQNN,), {})(**NETWORK), "Mine is a subclass"),
     "something else": (lambda: COBYLA(), "COBYLA has no network"),
     "a reset that draws": (
         lambda: EstimatorQNN(**with_reset(), estimator=StatevectorEstimator(seed=1)),
@@ -227,53 +204,42 @@ SAMPLED = {
 def test_noise_and_shots_keep_their_meaning_unless_exact(name: str) -> None:
     network = SAMPLED[name]()
     twin = jaxqnn.accelerate(network)
-    same(twin.forward(X[:2], START), network.forward(X[:2], START))
-    same(twin.backward(X[:2], START)[1], network.backward(X[:2], START)[1])
+    same(twin, network, X[:2])
     assert jaxqnn.accelerate(twin) is twin
     plain = estimator_qnn() if isinstance(network, EstimatorQNN) else sampler_qnn()
     for sampled in (network, twin):
         exact = jaxqnn.accelerate(sampled, exact=True)
         assert exact.is_exact
         assert exact.sparse == network.sparse
-        same(exact.forward(X, START), jaxqnn.accelerate(plain).forward(X, START))
+        found, expected = exact.forward(X, START), jaxqnn.accelerate(plain).forward(X, START)
+        np.testing.assert_allclose(dense(found), expected, atol=1e-9)
         assert jaxqnn.accelerate(exact, exact=True) is exact
 
 
 def test_exact_twins_of_models() -> None:
-    vqc = VQC(feature_map=FEATURE_MAP, ansatz=ANSATZ, sampler=StatevectorSampler(seed=1))
+    vqc = VQC(**OF_MODEL, sampler=StatevectorSampler(seed=1))
     assert not jaxqnn.accelerate(vqc).neural_network.is_exact
     assert jaxqnn.accelerate(vqc, exact=True).neural_network.is_exact
 
 
 MODELS_WITH_SHOTS = {
     "vqc": lambda: VQC(
-        feature_map=FEATURE_MAP,
-        ansatz=ANSATZ,
+        **OF_MODEL,
         sampler=StatevectorSampler(default_shots=100, seed=np.random.default_rng(1)),
-        optimizer=COBYLA(maxiter=12),
-        initial_point=START,
+        **trained(12, COBYLA),
     ),
     "vqr": lambda: VQR(
-        feature_map=FEATURE_MAP,
-        ansatz=ANSATZ,
+        **OF_MODEL,
         estimator=StatevectorEstimator(seed=np.random.default_rng(1)),
-        optimizer=COBYLA(maxiter=8),  # later, the last digit may turn SciPy 1.13's elsewhere
-        initial_point=START,
+        **trained(8, COBYLA),  # later, the last digit may turn SciPy 1.13's elsewhere
     ),
     "classifier": lambda: NeuralNetworkClassifier(
-        estimator_qnn(estimator=StatevectorEstimator(default_precision=0.1, seed=1)),
-        optimizer=SLSQP(maxiter=2),
-        initial_point=START,
+        estimator_qnn(estimator=StatevectorEstimator(default_precision=0.1, seed=1)), **trained(2)
     ),
     "one-hot classifier": lambda: NeuralNetworkClassifier(
-        sampler_qnn(
-            sampler=StatevectorSampler(seed=1),
-            interpret=lambda outcome: outcome % 2,
-            output_shape=2,
-        ),
+        sampler_qnn(sampler=StatevectorSampler(seed=1), interpret=lowest_bit, output_shape=2),
         one_hot=True,
-        optimizer=SLSQP(maxiter=1),
-        initial_point=START,
+        **trained(1),
     ),
 }
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from error_form import assert_raises
 from network_pairs import ANSATZ, NETWORK
-from qiskit.circuit import ParameterVector, QuantumCircuit
+from qiskit.circuit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.quantum_info import SparseObservable, SparsePauliOp
@@ -304,26 +304,3 @@ def test_what_is_exact_is_refused_where_the_network_is_not(method: str) -> None:
         assert network.forward(np.zeros(2), WEIGHTS).shape == (1, *network.output_shape)
         with pytest.raises(InvalidArgumentError, match=f"{method} needs an exact network"):
             getattr(network, method)(np.zeros(2), WEIGHTS)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_nan_among_the_inputs_gives_nan_in_its_rows(name: str) -> None:
-    network = NETWORKS[name](input_gradients=True)
-    data = np.random.default_rng(0).uniform(-1, 1, (3, 2))
-    right = [network.forward(data, WEIGHTS), *network.backward(data, WEIGHTS)]
-    data[1, 0] = np.nan
-    found = [network.forward(data, WEIGHTS), *network.backward(data, WEIGHTS)]
-    for part, of_right in zip(found, right, strict=True):
-        assert np.isnan(part[1]).any()
-        np.testing.assert_allclose(part[[0, 2]], of_right[[0, 2]], atol=1e-12)
-
-
-def test_two_builds_of_one_circuit_have_parameters_of_their_own() -> None:
-    """The message's advice works."""
-    first, second = real_amplitudes(2, reps=1), real_amplitudes(2, reps=1)
-    assert [p.name for p in first.parameters] == [p.name for p in second.parameters]
-    with pytest.raises(InvalidArgumentError, match="same name"):
-        jaxqnn.EstimatorQNN(circuit=first, weight_params=second.parameters)
-    jaxqnn.EstimatorQNN(circuit=first, weight_params=first.parameters)
-    with pytest.raises(InvalidArgumentError, match="identity"):
-        jaxqnn.EstimatorQNN(circuit=first, weight_params=ParameterVector("w", 4))

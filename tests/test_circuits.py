@@ -1,25 +1,20 @@
-"""Whole circuits: amplitude encoding, evolutions, library ansätze, files, and where QML differs."""
+"""Whole circuits: amplitude encoding, evolutions, controlled gates, files."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import qiskit.circuit.library as library
+from comparing import assert_all_close
+from complex_step import derivatives
 from numpy.typing import ArrayLike, NDArray
 from oracles import Case, differences
 from qiskit import qasm2, qasm3, qpy
-from qiskit.circuit import (
-    Parameter,
-    ParameterVector,
-    QuantumCircuit,
-)
+from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
 from qiskit_machine_learning.circuit.library import raw_feature_vector
 from scipy.linalg import expm
@@ -34,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*CSC.*", "ignore:.*is deprecate
 OBSERVABLES = [SparsePauliOp("XZY"), SparsePauliOp(["ZZZ", "IIX"], [0.5, 1.5])]
 
 
-def _raw() -> tuple[QuantumCircuit, list[Parameter], list[Parameter]]:
+def _raw() -> Case:
     """Amplitudes on two of three qubits, out of order, and a trained circuit after them."""
     features, weights = raw_feature_vector(4), ParameterVector("w", 3)
     circuit = QuantumCircuit(3)
@@ -44,19 +39,7 @@ def _raw() -> tuple[QuantumCircuit, list[Parameter], list[Parameter]]:
     circuit.rx(weights[1], 0)
     circuit.crz(weights[2], 0, 1)
     circuit.h(2)
-    return circuit, list(features.parameters), list(weights)
-
-
-def _raw_state(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The same by hand: Qiskit prepares the normalised vector."""
-    circuit = QuantumCircuit(3)
-    circuit.ry(weights[0], 1)
-    circuit.prepare_state((features / np.linalg.norm(features)).tolist(), [2, 0])
-    circuit.cx(2, 1)
-    circuit.rx(weights[1], 0)
-    circuit.crz(weights[2], 0, 1)
-    circuit.h(2)
-    return Statevector(circuit).data
+    return Case(circuit, tuple(features.parameters), tuple(weights))
 
 
 FEATURES = np.array([[0.5, -2.0, 1.0, 0.25], [1.0, 0.0, 0.0, -3.0], [0.1, 0.2, 0.3, 0.4]])
@@ -64,73 +47,28 @@ WEIGHTS = np.array([0.7, -0.4, 1.2])
 
 
 def test_amplitude_encoding_values_and_derivatives() -> None:
-    circuit, inputs, weights = _raw()
+    case = _raw()
     network = jaxqnn.EstimatorQNN(
-        circuit=circuit,
-        observables=OBSERVABLES,
-        input_params=inputs,
-        weight_params=weights,
-        input_gradients=True,
+        circuit=case.circuit, observables=OBSERVABLES, input_gradients=True, **case.split
     )
-
-    def expected(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-        state = _raw_state(x, w)
-        return np.array([np.vdot(state, o.to_matrix() @ state).real for o in OBSERVABLES])
-
-    np.testing.assert_allclose(
-        network.forward(FEATURES, WEIGHTS), [expected(x, WEIGHTS) for x in FEATURES], atol=1e-9
-    )
+    found = network.forward(FEATURES, WEIGHTS)
     by_inputs, by_weights = network.backward(FEATURES, WEIGHTS)
-
-    # Qiskit's synthesis of a state rounds at 1e-10, so the differences use jaxqnn's own values.
-    def forward(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-        return np.asarray(network.forward(x, w))[0]
-
-    for i, x in enumerate(FEATURES):
-        np.testing.assert_allclose(
-            by_inputs[i], differences(lambda v: forward(v, WEIGHTS), x), atol=1e-8
-        )
-        np.testing.assert_allclose(
-            by_weights[i], differences(partial(forward, x), WEIGHTS), atol=1e-8
-        )
+    for row, value, *slopes in zip(FEATURES, found, by_inputs, by_weights, strict=True):
+        expected, of_both = derivatives(case, OBSERVABLES, row, WEIGHTS)
+        np.testing.assert_allclose(value, expected, atol=1e-12)
+        np.testing.assert_allclose(np.concatenate(slopes, axis=-1), of_both, atol=1e-9)
     output, pullback = network.vjp(FEATURES, WEIGHTS)
     cotangent = np.arange(output.size).reshape(output.shape) - 2.0
-    of_inputs, of_weights = pullback(cotangent)
-    assert of_inputs is not None
-    assert of_weights is not None
-    np.testing.assert_allclose(of_inputs, np.einsum("bo,bop->bp", cotangent, by_inputs), atol=1e-12)
-    np.testing.assert_allclose(
-        of_weights, np.einsum("bo,bop->p", cotangent, by_weights), atol=1e-12
+    products = (
+        np.einsum("bo,bop->bp", cotangent, by_inputs),
+        np.einsum("bo,bop->p", cotangent, by_weights),
     )
-
-
-def test_amplitudes_do_not_depend_on_their_length() -> None:
-    """d/ds f(s x) = 0, since the input is normalised."""
-    circuit, inputs, weights = _raw()
-    with jax.enable_x64(True):
-        f = jaxqnn.probabilities(circuit, input_params=inputs, weight_params=weights)
-        x, w = jnp.asarray(FEATURES), jnp.asarray(WEIGHTS)
-        found = f(x, w)
-        np.testing.assert_allclose(found, f(3 * x, w), atol=1e-12)
-        slope = jax.vmap(jax.grad(lambda v: f(v, w)[3]))(x)
-        np.testing.assert_allclose(jnp.sum(slope * x, axis=1), 0, atol=1e-12)
-    expected = [np.abs(_raw_state(v, WEIGHTS)) ** 2 for v in FEATURES]
-    np.testing.assert_allclose(found, expected, atol=1e-9)
-
-
-def test_amplitudes_in_a_sampler_network() -> None:
-    circuit, inputs, weights = _raw()
-    network = jaxqnn.SamplerQNN(
-        circuit=circuit, input_params=inputs, weight_params=weights, input_gradients=True
-    )
-    by_inputs, by_weights = network.backward(FEATURES, WEIGHTS)
-    np.testing.assert_allclose(by_inputs.sum(axis=1), 0, atol=1e-12)
-    np.testing.assert_allclose(by_weights.sum(axis=1), 0, atol=1e-12)
+    assert_all_close(pullback(cotangent), products, atol=1e-12)
 
 
 def test_a_vector_of_zeros_is_a_clear_error() -> None:
-    circuit, inputs, weights = _raw()
-    network = jaxqnn.EstimatorQNN(circuit=circuit, input_params=inputs, weight_params=weights)
+    case = _raw()
+    network = jaxqnn.EstimatorQNN(circuit=case.circuit, **case.split)
     features = np.concatenate([FEATURES, np.zeros((1, 4))])
     with pytest.raises(jaxqnn.JaxQNNError, match=r"amplitudes of sample 3 .* all zero"):
         network.forward(features, WEIGHTS)
@@ -209,35 +147,6 @@ def test_evolution_is_exact_and_so_is_its_derivative(as_input: bool) -> None:
         np.testing.assert_allclose(found[moved] + 1j * found[8 + moved], expected, atol=atol)
 
 
-def _qaoa() -> QuantumCircuit:
-    return library.qaoa_ansatz(SparsePauliOp(["ZZI", "IZZ", "IIZ"], [1.0, -0.5, 0.3]), reps=2)
-
-
-ANSATZE: dict[str, Callable[[], QuantumCircuit]] = {
-    "QAOA": _qaoa,
-    "evolved operators": lambda: library.evolved_operator_ansatz(
-        [SparsePauliOp(["XXI", "IYY"]), SparsePauliOp(["ZZI", "XII"])], reps=1
-    ),
-    "Hamiltonian": lambda: library.hamiltonian_variational_ansatz(
-        SparsePauliOp(["ZZI", "IZZ", "XII", "IXI", "IIX"]), reps=1
-    ),
-    "excitation preserving": lambda: library.excitation_preserving(3, reps=1, mode="fsim"),
-    "efficient": lambda: library.efficient_su2(3, reps=1),
-    "Pauli two design": lambda: library.pauli_two_design(3, reps=2, seed=4),
-    "Pauli feature map": lambda: library.pauli_feature_map(3, reps=1, paulis=["Z", "XY", "ZYX"]),
-    "controlled block": lambda: _with_controlled_block(),
-}
-
-
-def _with_controlled_block() -> QuantumCircuit:
-    body = library.real_amplitudes(2, reps=1)
-    circuit = QuantumCircuit(3)
-    circuit.h(0)
-    circuit.append(body.to_gate().control(1, annotated=True), [0, 1, 2])
-    circuit.h(0)
-    return circuit
-
-
 def assert_values_and_derivatives(circuit: QuantumCircuit, weights: np.ndarray) -> None:
     """Of a circuit on three qubits, all of whose parameters are weights."""
     case = Case(circuit, (), tuple(circuit.parameters))
@@ -253,12 +162,13 @@ def assert_values_and_derivatives(circuit: QuantumCircuit, weights: np.ndarray) 
     np.testing.assert_allclose(found[0], differences(expected, weights), atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ANSATZE)
-def test_ansatz_values_and_derivatives(name: str) -> None:
-    circuit = ANSATZE[name]()
-    assert_values_and_derivatives(
-        circuit, np.random.default_rng(5).uniform(-1, 1, circuit.num_parameters)
-    )
+def test_a_controlled_circuit() -> None:
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    body = library.real_amplitudes(2, reps=1).to_gate()
+    circuit.append(body.control(1, annotated=True), [0, 1, 2])
+    circuit.h(0)
+    assert_values_and_derivatives(circuit, np.random.default_rng(5).uniform(-1, 1, 4))
 
 
 def test_bound_parameters_of_a_controlled_gate_are_up_to_date() -> None:

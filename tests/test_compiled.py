@@ -8,6 +8,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 import pytest
+from comparing import assert_all_close
 from jax.sharding import Mesh
 from oracles import Case, observables, with_blocks
 from qiskit.circuit import ParameterVector, QuantumCircuit
@@ -129,8 +130,7 @@ def test_they_agree_with_xla(name: str, kind: str, monkeypatch: pytest.MonkeyPat
             np.einsum("bm,bmp->bp", cotangent[rows], by_inputs[rows]),
             np.einsum("bm,bmw->w", cotangent[rows], by_weights[rows]),
         ]
-        for mine, theirs in zip(found, expected, strict=True):
-            np.testing.assert_allclose(mine, theirs, atol=ATOL)
+        assert_all_close(found, expected, atol=ATOL)
 
 
 @pytest.mark.parametrize("batch", [1, 4, 5, 8, 9, 16])
@@ -226,15 +226,13 @@ def test_sums_of_many_strings(
     eager, within = (make(model, "double") for make in (CompiledBackend, JittedBackend))
     found = everything(eager)
     np.testing.assert_allclose(found[0], case.expectations(measured, x, w), atol=ATOL)
-    for mine, theirs in zip(everything(within), found, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=ATOL)
+    assert_all_close(everything(within), found, atol=ATOL)
     native._template.cache_clear()
     monkeypatch.setattr(foreign, "_is_registered", lambda: False)  # so that it is XLA's form
     by_xla = JittedBackend(
         Model(case.circuit, Expectation(measured), case.inputs, case.weights), "double"
     )
-    for mine, theirs in zip(everything(by_xla), found, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=ATOL)
+    assert_all_close(everything(by_xla), found, atol=ATOL)
 
 
 def test_classes_without_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,8 +250,7 @@ def test_classes_without_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     by_table = everything(CompiledBackend, Diagonal)
     monkeypatch.setattr("jaxqnn.measure.specification._DENSE_CLASSES", 0)
     for make in (CompiledBackend, JittedBackend):
-        for found, expected in zip(everything(make, Classes), by_table, strict=True):
-            np.testing.assert_allclose(found, expected, atol=ATOL)
+        assert_all_close(everything(make, Classes), by_table, atol=ATOL)
 
 
 def test_threads_share_a_batch() -> None:
@@ -263,15 +260,7 @@ def test_threads_share_a_batch() -> None:
     assert all(piece.size == piece.stop - piece.start for piece in pieces)
     assert all(piece.size % LANES == 0 for piece in pieces[:-1])
     case = tutorial(12)
-    qnn = jaxqnn.EstimatorQNN(
-        circuit=case.circuit,
-        input_params=case.inputs,
-        weight_params=case.weights,
-        input_gradients=True,
-    )
+    qnn = jaxqnn.EstimatorQNN(circuit=case.circuit, input_gradients=True, **case.split)
     x, w = drawn(case, 20)
-    backend = double(case)
-    for found, expected in zip(
-        qnn.backward(x, w), backend.jacobian(x, w, wrt_inputs=True), strict=True
-    ):
-        np.testing.assert_allclose(found, expected, atol=ATOL)
+    expected = double(case).jacobian(x, w, wrt_inputs=True)
+    assert_all_close(qnn.backward(x, w), expected, atol=ATOL)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from comparing import assert_all_close
 from oracles import CASES, Case, observables, values
 from qiskit.circuit import QuantumCircuit
 from qiskit.circuit.library import efficient_su2, real_amplitudes, zz_feature_map
@@ -211,8 +212,7 @@ def test_networks_by_the_primitives(
         np.testing.assert_allclose(mine, theirs, atol=atol)
     (outputs, pull), (_, expected) = jitted.linearized(x, w), compiled.linearized(x, w)
     cotangent = np.random.default_rng(0).normal(size=outputs.shape).astype(dtype)
-    for mine, theirs in zip(pull(cotangent), expected(cotangent), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=atol)
+    assert_all_close(pull(cotangent), expected(cotangent), atol=atol)
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -261,5 +261,4 @@ def test_a_network_in_torch_hands_its_arrays_over(monkeypatch: pytest.MonkeyPatc
         (output**2).sum().backward()
         assert output.dtype == data.grad.dtype == torch.float32
         found.append((output.detach(), data.grad, layer.weight.grad))
-    for host, device in zip(*found, strict=True):
-        np.testing.assert_allclose(device, host, atol=1e-6)
+    assert_all_close(*found, atol=1e-6)

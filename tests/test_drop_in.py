@@ -16,9 +16,7 @@ import joblib
 import numpy as np
 import optax
 import pytest
-from qiskit.circuit.library import real_amplitudes, zz_feature_map
-from qiskit.primitives import StatevectorEstimator, StatevectorSampler
-from qiskit.quantum_info import SparsePauliOp
+from network_pairs import NETWORK, parity
 from qiskit_machine_learning.algorithms import NeuralNetworkClassifier, NeuralNetworkRegressor
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qiskit_machine_learning.neural_networks import EffectiveDimension, LocalEffectiveDimension
@@ -34,19 +32,9 @@ from sklearn.preprocessing import MinMaxScaler
 import jaxqnn
 import jaxqnn.sklearn
 
-FEATURE_MAP, ANSATZ = zz_feature_map(2, reps=1), real_amplitudes(2, reps=1)
-CIRCUIT: dict[str, Any] = {
-    "circuit": FEATURE_MAP.compose(ANSATZ),
-    "input_params": FEATURE_MAP.parameters,
-    "weight_params": ANSATZ.parameters,
-}
 X = np.random.default_rng(0).uniform(-1, 1, (8, 2))
 SIGNS = np.where(X[:, 0] * X[:, 1] > 0, 1, -1)
 START = np.array([0.1, -0.2, 0.3, 0.4])
-
-
-def parity(outcome: int) -> int:
-    return outcome.bit_count() % 2
 
 
 CLASSES: dict[str, Any] = {"interpret": parity, "output_shape": 2}
@@ -57,10 +45,10 @@ def networks(kind: str, **changes: Any) -> tuple[Any, Any]:
     if kind == "estimator":
         exact = {"estimator": QMLEstimator()}
         return (
-            jaxqnn.EstimatorQNN(**CIRCUIT, **changes),
-            QMLEstimatorQNN(**CIRCUIT, **(exact | changes)),
+            jaxqnn.EstimatorQNN(**NETWORK, **changes),
+            QMLEstimatorQNN(**NETWORK, **(exact | changes)),
         )
-    arguments = CIRCUIT | CLASSES | changes
+    arguments = NETWORK | CLASSES | changes
     return jaxqnn.SamplerQNN(**arguments), QMLSamplerQNN(**arguments)
 
 
@@ -275,32 +263,6 @@ class TestScikitLearn:
 
 
 class TestOtherPrimitives:
-    def test_estimator_with_noise_is_honoured(self) -> None:
-        def arguments() -> dict[str, Any]:
-            return CIRCUIT | {
-                "estimator": StatevectorEstimator(seed=5),
-                "observables": SparsePauliOp("ZZ"),
-            }
-
-        theirs = QMLEstimatorQNN(**arguments())
-        ours = jaxqnn.EstimatorQNN(**arguments())
-        same: dict[str, Any] = {"rtol": 0, "atol": 1e-9}
-        np.testing.assert_allclose(ours.forward(X, START), theirs.forward(X, START), **same)
-        mine, reference = ours.backward(X, START)[1], theirs.backward(X, START)[1]
-        np.testing.assert_allclose(mine, reference, **same)
-
-    def test_sampler_with_shots_is_honoured(self) -> None:
-        def arguments() -> dict[str, Any]:
-            sampler = StatevectorSampler(default_shots=50, seed=5)
-            return CIRCUIT | CLASSES | {"sampler": sampler}
-
-        theirs = QMLSamplerQNN(**arguments())
-        ours = jaxqnn.SamplerQNN(**arguments())
-        same: dict[str, Any] = {"rtol": 0, "atol": 1e-9}
-        np.testing.assert_allclose(ours.forward(X, START), theirs.forward(X, START), **same)
-        mine, reference = ours.backward(X, START)[1], theirs.backward(X, START)[1]
-        np.testing.assert_allclose(mine, reference, **same)
-
     def test_exact_ones_run_on_jax(self) -> None:
         for arguments in (
             {"estimator": QMLEstimator()},
@@ -308,10 +270,10 @@ class TestOtherPrimitives:
             {"gradient": jaxqnn.JaxEstimatorGradient()},
             {"gradient": ParamShiftEstimatorGradient(QMLEstimator())},
         ):
-            network = jaxqnn.EstimatorQNN(**CIRCUIT, **arguments)
+            network = jaxqnn.EstimatorQNN(**NETWORK, **arguments)
             assert network.vjp(X, START)[0].shape == (8, 1)
         for arguments in ({"sampler": QMLSampler()}, {"sampler": jaxqnn.JaxSampler()}):
-            network = jaxqnn.SamplerQNN(**CIRCUIT, **arguments)
+            network = jaxqnn.SamplerQNN(**NETWORK, **arguments)
             assert network.vjp(X, START)[0].shape == (8, 4)
 
 

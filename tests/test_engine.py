@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from oracles import CASES, mixed, observables, values
 from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
-from qiskit.quantum_info import Pauli, Statevector, random_unitary
+from qiskit.quantum_info import Pauli, Statevector
 
 import jaxqnn
 from jaxqnn.engine import layers
@@ -67,20 +66,6 @@ def test_one_rotation(gate: str, observable: str, value: Any, slope: Any) -> Non
     by_inputs, by_weights = evaluator.jacobian(ANGLES, [])
     np.testing.assert_allclose(by_inputs[:, 0], slope(ANGLES), atol=ATOL)
     assert by_weights.shape == (BATCH, 1, 0)
-
-
-def test_a_product_of_cosines() -> None:
-    w = ParameterVector("w", 3)
-    circuit = QuantumCircuit(3)
-    for qubit in range(3):
-        circuit.ry(w[qubit], qubit)
-    angles = np.array([0.3, 1.1, -2.0])
-    evaluator = evaluator_of(circuit, Expectation(), (), list(w))
-    nothing = np.zeros((BATCH, 0))
-    np.testing.assert_allclose(evaluator.value(nothing, angles), np.prod(np.cos(angles)))
-    _, found = evaluator.jacobian(nothing, angles)
-    expected = -np.tan(angles) * np.prod(np.cos(angles))
-    np.testing.assert_allclose(found, np.broadcast_to(expected, (BATCH, 1, 3)), atol=ATOL)
 
 
 def test_a_phase_on_an_entangled_state_counts_every_qubit() -> None:
@@ -147,20 +132,7 @@ def test_half_of_a_jacobian_is_that_half(case_name: str) -> None:
         np.testing.assert_allclose(kept, expected, atol=ATOL)
 
 
-def test_the_functions_have_the_evaluators_jacobian() -> None:
-    case = mixed()
-    x, w = values(case, BATCH)
-    measured = observables(3)
-    evaluator = evaluator_of(case.circuit, Expectation(measured), case.inputs, case.weights)
-    function = jaxqnn.expectation(case.circuit, measured, **case.split)
-    by_inputs, by_weights = evaluator.jacobian(x, w)
-    found = jax.jacrev(function, argnums=(0, 1))(x, w)
-    rows = np.arange(BATCH)
-    np.testing.assert_allclose(np.asarray(found[0])[rows, :, rows], by_inputs, atol=ATOL)
-    np.testing.assert_allclose(found[1], by_weights, atol=ATOL)
-
-
-# The start, and unitarity -----------------------------------------------------------------------
+# Programs --------------------------------------------------------------------------------------
 
 
 def test_a_product_of_rotations_takes_no_layers() -> None:
@@ -180,48 +152,6 @@ def test_a_product_of_rotations_takes_no_layers() -> None:
     slope = -np.tan(angles) * value[:, None]
     np.testing.assert_allclose(by_inputs[:, 0], slope * weights, atol=1e-11)
     np.testing.assert_allclose(by_weights[:, 0], slope * case_inputs, atol=1e-11)
-
-
-@pytest.mark.parametrize("name", ["mixed", "atoms", "constant"])
-def test_a_circuit_and_its_inverse_are_nothing(name: str) -> None:
-    case = CASES[name]()
-    x, w = values(case, BATCH)
-    there_and_back = case.circuit.compose(case.circuit.inverse())
-    found = jaxqnn.statevector(there_and_back, **case.split)(x, w)
-    np.testing.assert_allclose(found, np.broadcast_to(np.eye(8)[0], (BATCH, 8)), atol=ATOL)
-
-
-@pytest.mark.parametrize("name", ["mixed", "atoms"])
-def test_norms_and_overlaps_are_kept(name: str) -> None:
-    case = CASES[name]()
-    x, w = values(case, BATCH)
-    state = jaxqnn.statevector(case.circuit, **case.split)(x, w)
-    np.testing.assert_allclose(np.linalg.norm(state, axis=1), 1, atol=ATOL)
-    # One more unitary moves all states alike.
-    turned = case.circuit.compose(random_unitary(8, seed=3).to_instruction(), [2, 0, 1])
-    after = np.asarray(jaxqnn.statevector(turned, **case.split)(x, w))
-    np.testing.assert_allclose(after.conj() @ after.T, state.conj() @ state.T, atol=ATOL)
-
-
-def test_blocks_that_are_not_symmetric_are_undone_by_their_adjoint() -> None:
-    w = ParameterVector("w", 2)
-    circuit = QuantumCircuit(3)
-    circuit.ry(w[0], 0)
-    circuit.unitary(random_unitary(4, seed=4), [2, 0])
-    circuit.rx(w[1], 2)
-    circuit.unitary(random_unitary(8, seed=5), [1, 2, 0])
-    evaluator = evaluator_of(circuit, Expectation(observables(3)), (), list(w))
-    point = np.array([0.4, -1.3])
-    _, found = evaluator.jacobian(np.zeros((BATCH, 0)), point)
-
-    def shifted(index: int, sign: int) -> NDArray[np.float64]:
-        # The parameter-shift rule, on Qiskit's states.
-        moved = point + sign * np.pi / 2 * np.eye(2)[index]
-        state = Statevector(circuit.assign_parameters(moved))
-        return np.array([state.expectation_value(o).real for o in observables(3)])
-
-    expected = np.stack([(shifted(i, 1) - shifted(i, -1)) / 2 for i in range(2)], axis=1)
-    np.testing.assert_allclose(found[0], expected, atol=ATOL)
 
 
 @pytest.mark.parametrize("reach", [1 << 31, 1])

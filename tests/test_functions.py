@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles import CASES, Case, mixed, observables, one_qubit, values
-from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector, QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 from qiskit.quantum_info import Operator, Pauli, SparsePauliOp, Statevector
 
 import jaxqnn
@@ -27,30 +27,15 @@ def double() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_states_are_those_of_statevector(name: str) -> None:
+def test_states_and_probabilities_are_those_of_statevector(name: str) -> None:
     case = CASES[name]()
     inputs, weights = values(case, BATCH)
+    expected = case.states(inputs, weights)
     found = jaxqnn.statevector(case.circuit, **case.split)(inputs, weights)
     assert found.shape == (BATCH, 2**case.circuit.num_qubits)
-    np.testing.assert_allclose(found, case.states(inputs, weights), atol=DOUBLE)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_expectations_are_those_of_the_matrices(name: str) -> None:
-    case = CASES[name]()
-    inputs, weights = values(case, BATCH)
-    measured = observables(case.circuit.num_qubits)
-    found = jaxqnn.expectation(case.circuit, measured, **case.split)(inputs, weights)
-    assert found.shape == (BATCH, len(measured))
-    np.testing.assert_allclose(found, case.expectations(measured, inputs, weights), atol=DOUBLE)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_probabilities_are_the_squares_of_amplitudes(name: str) -> None:
-    case = CASES[name]()
-    inputs, weights = values(case, BATCH)
+    np.testing.assert_allclose(found, expected, atol=DOUBLE)
     found = jaxqnn.probabilities(case.circuit, **case.split)(inputs, weights)
-    np.testing.assert_allclose(found, abs(case.states(inputs, weights)) ** 2, atol=DOUBLE)
+    np.testing.assert_allclose(found, abs(expected) ** 2, atol=DOUBLE)
     np.testing.assert_allclose(found.sum(axis=-1), 1, atol=DOUBLE)
 
 
@@ -297,19 +282,6 @@ def test_classes_add_up_probabilities(name: str) -> None:
     for outcome, probability in enumerate(abs(case.states(inputs, weights).T) ** 2):
         index = interpret(outcome)
         expected[(slice(None), *np.atleast_1d(index))] += probability
-    np.testing.assert_allclose(found, expected, atol=DOUBLE)
-
-
-def test_outcomes_are_read_from_classical_bits() -> None:
-    case = mixed()
-    inputs, weights = values(case, BATCH)
-    measured = case.circuit.copy()
-    measured.add_register(ClassicalRegister(1, "a"), ClassicalRegister(2, "b"))
-    measured.measure([2, 0], [0, 2])  # bit 1 stays zero, qubit 1 is not read
-    found = jaxqnn.probabilities(measured, **case.split)(inputs, weights)
-    expected = np.zeros((BATCH, 8))
-    for label, probability in enumerate(abs(case.states(inputs, weights).T) ** 2):
-        expected[:, (label >> 2 & 1) | (label & 1) << 2] += probability
     np.testing.assert_allclose(found, expected, atol=DOUBLE)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ideal_pairs import ESTIMATORS, SAMPLERS, SEEDS, Primitive, X, run
+from ideal_pairs import ESTIMATORS, SAMPLERS, SEEDS, X, assert_same, run
 from network_pairs import ANSATZ, FEATURE_MAP, KINDS, NETWORK, WEIGHTS, parity
 from qiskit import ClassicalRegister, transpile
 from qiskit.circuit import ParameterVector, QuantumCircuit
@@ -31,18 +31,6 @@ from versions import QML_COUNTS_TRANSPILED
 import jaxqnn
 
 
-def assert_same(name: str, arguments: dict[str, Any], primitive: Primitive, seed: str) -> None:
-    ours = getattr(jaxqnn, name)(**arguments, **primitive(SEEDS[seed]()))
-    theirs = getattr(qml, name)(**arguments, **primitive(SEEDS[seed]()))
-    assert ours.runs_on_jax
-    assert not ours.is_exact
-    for mine, reference in zip(run(ours), run(theirs), strict=True):
-        assert (mine is None) == (reference is None)
-        if mine is not None:
-            assert mine.shape == reference.shape
-            np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
-
-
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     ("kind", "primitive"),
@@ -56,7 +44,12 @@ def test_seeded_numbers_are_those_of_qml(kind: str, primitive: str, seed: str) -
     name, arguments = KINDS[kind]
     chosen = (ESTIMATORS if name == "EstimatorQNN" else SAMPLERS)[primitive]
     arguments = arguments | {"input_gradients": seed == "generator"}
-    assert_same(name, arguments, chosen, seed)
+    ours, theirs = (
+        getattr(library, name)(**arguments, **chosen(SEEDS[seed]())) for library in (jaxqnn, qml)
+    )
+    assert ours.runs_on_jax
+    assert not ours.is_exact
+    assert_same(run(ours), run(theirs))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -75,9 +68,7 @@ def test_our_own_primitives_mean_the_same(seed: str) -> None:
     ):
         mine = run(getattr(jaxqnn, name)(**NETWORK, **ours))
         reference = run(getattr(qml, name)(**NETWORK, **theirs))
-        for a, b in zip(mine, reference, strict=True):
-            if b is not None:
-                np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)
+        assert_same(mine, reference)
 
 
 INPUTS, WEIGHT = ParameterVector("x", 2), ParameterVector("w", 3)
@@ -162,8 +153,7 @@ def ours_and_theirs(name: str, seed: str, **arguments: Any) -> tuple[Any, Any]:
 def test_chain_rule_of_any_circuit(name: str, build: Any, seed: str) -> None:
     ours, theirs = ours_and_theirs(name, seed, circuit=build())
     weights = [0.4, 0.7, -0.5]
-    for mine, reference in zip(run(ours, X, weights), run(theirs, X, weights), strict=True):
-        np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+    assert_same(run(ours, X, weights), run(theirs, X, weights))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -174,8 +164,7 @@ def test_a_register_of_another_name_has_one_row_for_each_sample(seed: str) -> No
     forward = ours.forward(X, weights)
     each = np.concatenate([theirs.forward(x[None], weights) for x in X])
     np.testing.assert_allclose(forward, each, rtol=0, atol=1e-9)
-    for mine, reference in zip(ours.backward(X, weights), theirs.backward(X, weights), strict=True):
-        np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+    assert_same(ours.backward(X, weights), theirs.backward(X, weights))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -191,8 +180,7 @@ def test_a_transpiled_circuit_counts_the_users_qubits(seed: str) -> None:
         for at in (0, 3):
             np.testing.assert_allclose(found[at], exact, rtol=0, atol=0.08)  # five deviations
             right[at] = found[at]
-    for mine, reference in zip(found, right, strict=True):
-        np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+    assert_same(found, right)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -213,8 +201,7 @@ def test_a_pass_manager_changes_the_order_of_the_draws(name: str, seed: str) -> 
         # QML's backward leaves outcomes in the order of the device's qubits, here swapped.
         gradients = [part[:, [0, 2, 1, 3]] for part in gradients]
         expected = expected if QML_COUNTS_TRANSPILED else expected[:, [0, 2, 1, 3]]
-    for mine, reference in zip((forward, *backward), (expected, *gradients), strict=True):
-        np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-9)
+    assert_same((forward, *backward), (expected, *gradients))
 
 
 @pytest.mark.parametrize(
@@ -222,17 +209,16 @@ def test_a_pass_manager_changes_the_order_of_the_draws(name: str, seed: str) -> 
 )
 def test_shapes_are_those_of_qml(shape: tuple[int, ...]) -> None:
     inputs = np.random.default_rng(4).uniform(size=shape)
-    for kind, primitive in (("observables", ESTIMATORS["with precision"]), ("tuples", None)):
+    for kind, primitive in (
+        ("observables", ESTIMATORS["with precision"]),
+        ("tuples", SAMPLERS["reference"]),
+    ):
         name, arguments = KINDS[kind]
-        chosen = (primitive or SAMPLERS["reference"])(np.random.default_rng(1))
-        reference = (primitive or SAMPLERS["reference"])(np.random.default_rng(1))
-        ours = getattr(jaxqnn, name)(**arguments, **chosen)
-        theirs = getattr(qml, name)(**arguments, **reference)
-        for mine, expected in zip(run(ours, inputs), run(theirs, inputs), strict=True):
-            assert (mine is None) == (expected is None)
-            if mine is not None:
-                assert mine.shape == expected.shape
-                np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-9)
+        networks = (
+            getattr(library, name)(**arguments, **primitive(np.random.default_rng(1)))
+            for library in (jaxqnn, qml)
+        )
+        assert_same(*(run(network, inputs) for network in networks))
 
 
 @pytest.mark.parametrize("which", ["input_params", "weight_params"])
@@ -245,10 +231,7 @@ def test_networks_of_inputs_or_weights_alone(name: str, which: str) -> None:
         for library in (jaxqnn, qml)
     ]
     data = (X, None) if which == "input_params" else (None, WEIGHTS)
-    for mine, expected in zip(*(run(network, *data) for network in networks), strict=True):
-        assert (mine is None) == (expected is None)
-        if mine is not None:
-            np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-9)
+    assert_same(*(run(network, *data) for network in networks))
 
 
 def rotation(seed: Any = None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from comparing import assert_all_close
 from kernel_pairs import (
     KERNELS,
     OF_STATES,
@@ -126,13 +127,12 @@ def test_our_own_sampler_means_the_same() -> None:
 @pytest.mark.parametrize("enforce_psd", [True, False])
 @pytest.mark.parametrize("name", OF_STATES)
 def test_binomial_shots_come_from_qmls_generator(name: str, enforce_psd: bool) -> None:
-    kernels = [build(lib, name, shots=40, enforce_psd=enforce_psd) for lib in (jaxqnn, qml)]
     found = []
-    for kernel in kernels:
+    for library in (jaxqnn, qml):
+        kernel = build(library, name, shots=40, enforce_psd=enforce_psd)
         algorithm_globals.random_seed = 11
         found.append([kernel.evaluate(TWICE), kernel.evaluate(X, Y)])
-    for mine, reference in zip(*found, strict=True):
-        np.testing.assert_allclose(mine, reference, atol=1e-9)
+    assert_all_close(*found, atol=1e-9)
 
 
 def test_shots_without_a_seed() -> None:

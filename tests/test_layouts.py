@@ -82,13 +82,6 @@ def test_a_transpiled_estimator_network(measured: bool) -> None:
         np.testing.assert_allclose(network.forward(INPUTS, WEIGHTS), _expectations(), atol=1e-10)
 
 
-def test_the_default_observable_follows_the_layout() -> None:
-    isa = _transpile().run(_case().circuit)
-    network = jaxqnn.EstimatorQNN(circuit=isa, **_case().split)
-    found = network.forward(INPUTS, WEIGHTS)
-    np.testing.assert_allclose(found, _expectations()[:, 1:], atol=1e-10)
-
-
 @pytest.mark.parametrize("measured", [False, True])
 def test_a_transpiled_sampler_network(measured: bool) -> None:
     circuit = _case().circuit.copy()
@@ -147,11 +140,6 @@ def test_outcomes_of_a_hundred_classical_bits() -> None:
     np.testing.assert_allclose(network.forward(INPUTS, WEIGHTS), expected, atol=1e-10)
     with pytest.raises(jaxqnn.JaxQNNError, match=r"100 measured bits.*interpret"):
         jaxqnn.probabilities(circuit)
-
-
-def test_classical_bits_without_a_measurement_are_an_error() -> None:
-    with pytest.raises(jaxqnn.JaxQNNError, match="measures none"):
-        jaxqnn.SamplerQNN(circuit=_measured(), **_case().split)
 
 
 @pytest.mark.parametrize("observable", ["XIIIII", "ZIIIII", "ZIZIIZ"])

@@ -113,7 +113,7 @@ ARGUMENTS: dict[str, Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]] = {
         ("EfficientSU2 efficient_su2 RealAmplitudes real_amplitudes", (3,), {"reps": 1}),
         ("ExcitationPreserving excitation_preserving", (3,), {"reps": 1, "mode": "fsim"}),
         ("PauliTwoDesign pauli_two_design", (3,), {"reps": 1, "seed": 1}),
-        ("PauliFeatureMap pauli_feature_map", (2,), {"paulis": ["Z", "XY"]}),
+        ("PauliFeatureMap pauli_feature_map", (3,), {"paulis": ["Z", "XY", "ZYX"]}),
         ("ZFeatureMap ZZFeatureMap z_feature_map zz_feature_map", (2,), {}),
         ("EvolvedOperatorAnsatz evolved_operator_ansatz", ([HAMILTONIAN, COST],), {}),
         ("hamiltonian_variational_ansatz", (HAMILTONIAN,), {}),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from comparing import assert_refused_alike
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
@@ -157,11 +159,8 @@ class TestEstimator:
         ],
     )
     def test_refuses_what_the_reference_refuses(self, pub: Any) -> None:
-        with pytest.raises(ValueError) as theirs:  # noqa: PT011
-            StatevectorEstimator().run([pub])
-        with pytest.raises(ValueError) as ours:  # noqa: PT011
-            jaxqnn.JaxEstimator().run([pub])
-        assert str(ours.value) == str(theirs.value)
+        ours, theirs = jaxqnn.JaxEstimator(), StatevectorEstimator()
+        assert_refused_alike(partial(ours.run, [pub]), partial(theirs.run, [pub]))
 
     def test_a_loop_without_an_end_is_a_clear_error(self) -> None:
         circuit = QuantumCircuit(1, 1)
@@ -311,28 +310,16 @@ class TestSampler:
             .data.meas.num_shots
             == 3
         )
-        with pytest.raises(ValueError, match="Give one of them"):
-            jaxqnn.JaxSampler(shots=1, default_shots=2)
 
     def test_no_registers_warns(self) -> None:
         with pytest.warns(UserWarning, match="measure_all"):
             job = jaxqnn.JaxSampler().run([QuantumCircuit(1)])
         assert list(job.result()[0].data) == []
 
-    def test_joining_parts_of_different_results_is_refused(self) -> None:
-        result = jaxqnn.JaxSampler().run([(two_registers(), points(2, 6))]).result()[0]
-        with pytest.raises(ValueError, match="different results"):
-            type(result.data.low[0]).concatenate_bits([result.data.low[0], result.data.high[1]])
-        with pytest.raises(ValueError, match="does not exist"):
-            result.join_data(["nothing"])
-
     @pytest.mark.parametrize("pub", [(measured_all(), points(3)), (measured_all(), points(6), -1)])
     def test_refuses_what_the_reference_refuses(self, pub: Any) -> None:
-        with pytest.raises((ValueError, TypeError)) as theirs:
-            StatevectorSampler().run([pub])
-        with pytest.raises(theirs.type) as ours:
-            jaxqnn.JaxSampler().run([pub])
-        assert str(ours.value) == str(theirs.value)
+        ours, theirs = jaxqnn.JaxSampler(), StatevectorSampler()
+        assert_refused_alike(partial(ours.run, [pub]), partial(theirs.run, [pub]))
 
     def test_fidelity_kernel(self) -> None:
         feature_map = zz_feature_map(2, reps=1)

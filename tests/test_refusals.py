@@ -83,15 +83,6 @@ def test_instructions_to_aer_are_refused() -> None:
         jaxqnn.statevector(circuit)
 
 
-def test_both_networks_refuse_when_they_are_made() -> None:
-    circuit = QuantumCircuit(1)
-    circuit.rx(Parameter("x"), 0)
-    circuit.append(Gate("oracle", 1, []), [0])
-    for network in (jaxqnn.EstimatorQNN, jaxqnn.SamplerQNN):
-        with pytest.raises(jaxqnn.UnsupportedCircuitError, match="Instruction 1"):
-            network(circuit=circuit, input_params=list(circuit.parameters))
-
-
 def test_harmless_forms_are_taken() -> None:
     """Resets of fresh qubits, barriers and delays after measurements, repeated measurements."""
     circuit = QuantumCircuit(2, 2)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from comparing import assert_all_close
 from complex_step import derivatives
 from oracles import Case, observables
 from qiskit.circuit import ParameterVector, QuantumCircuit
@@ -147,8 +148,8 @@ def test_more_bras_than_are_swept_at_once(small: None) -> None:
     found = of_all.jacobian(x, w, wrt_inputs=True)
     for o, one in enumerate(sums):
         alone = CompiledBackend(model_of(case, Expectation(one)), "double")
-        for mine, theirs in zip(found, alone.jacobian(x, w, wrt_inputs=True), strict=True):
-            np.testing.assert_allclose(mine[:, o], theirs[:, 0], atol=1e-12)
+        expected = (part[:, 0] for part in alone.jacobian(x, w, wrt_inputs=True))
+        assert_all_close((part[:, o] for part in found), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -203,12 +204,8 @@ def test_threads_change_no_digit(
     several = CompiledBackend(model, "double")
     np.testing.assert_array_equal(several.value(x, w), alone.value(x, w))
     for _ in range(20):
-        pairs = zip(
-            several.jacobian(x, w, wrt_inputs=True),
-            alone.jacobian(x, w, wrt_inputs=True),
-            strict=True,
-        )
-        for found, expected in pairs:
+        slopes = (each.jacobian(x, w, wrt_inputs=True) for each in (several, alone))
+        for found, expected in zip(*slopes, strict=True):
             np.testing.assert_array_equal(found, expected)
 
 
