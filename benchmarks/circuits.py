@@ -19,6 +19,7 @@ from qiskit.circuit.library import (
     real_amplitudes,
     zz_feature_map,
 )
+from qiskit.quantum_info import random_unitary
 
 
 class ParameterizedCircuit(NamedTuple):
@@ -45,6 +46,11 @@ def _after_angle_embedding(ansatz: QuantumCircuit) -> ParameterizedCircuit:
     for qubit, angle in enumerate(inputs):
         circuit.ry(angle, qubit)
     return ParameterizedCircuit(circuit.compose(ansatz), list(inputs), list(ansatz.parameters))
+
+
+def angle_real(num_qubits: int) -> ParameterizedCircuit:
+    """Return an angle embedding and `real_amplitudes` with 2 repetitions, shallow for its size."""
+    return _after_angle_embedding(real_amplitudes(num_qubits, reps=2))
 
 
 def efficient(num_qubits: int) -> ParameterizedCircuit:
@@ -117,6 +123,20 @@ def excitation(num_qubits: int) -> ParameterizedCircuit:
     )
 
 
+def unitaries(num_qubits: int) -> ParameterizedCircuit:
+    """Return an angle embedding and layers of RY and constant two-qubit unitaries on neighbours."""
+    layers = 3
+    remaining = iter(ParameterVector("w", num_qubits * layers))
+    ansatz = QuantumCircuit(num_qubits)
+    for layer in range(layers):
+        for qubit in range(num_qubits):
+            ansatz.ry(next(remaining), qubit)
+        for qubit in range(num_qubits - 1):
+            seed = 1000 * layer + qubit
+            ansatz.unitary(random_unitary(4, seed=seed), [qubit, qubit + 1])
+    return _after_angle_embedding(ansatz)
+
+
 def random_circuit(num_qubits: int) -> ParameterizedCircuit:
     """Return twelve seeded random gates a qubit, a third of them with an input or a weight."""
     rng = np.random.default_rng(1000 + num_qubits)
@@ -146,11 +166,13 @@ def random_circuit(num_qubits: int) -> ParameterizedCircuit:
 
 FAMILIES: dict[str, Callable[[int], ParameterizedCircuit]] = {
     "zz_real": zz_real,
+    "angle_real": angle_real,
     "efficient_su2": efficient,
     "n_local_full": n_local_full,
     "two_local_crx_rzz": two_local_crx_rzz,
     "qaoa": qaoa,
     "reuploading": reuploading,
     "excitation": excitation,
+    "unitaries": unitaries,
     "random": random_circuit,
 }

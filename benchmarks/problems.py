@@ -12,11 +12,18 @@ from qiskit.quantum_info import SparsePauliOp
 
 from .circuits import FAMILIES, ParameterizedCircuit
 
-Kind = Literal["z_product", "z_each", "parity", "probabilities", "training"]
+Kind = Literal[
+    "z_product", "weights", "z_each", "pauli_sum", "parity", "probabilities", "training"
+]
+
+# The most terms of a `pauli_sum`; few qubits have fewer Pauli strings.
+PAULI_TERMS = 600
 
 KINDS: dict[str, str] = {
     "z_product": "<Z..Z>",
+    "weights": "<Z..Z> by weights",
     "z_each": "all <Z_i>",
+    "pauli_sum": f"{PAULI_TERMS} Pauli terms",
     "parity": "2 classes by parity",
     "probabilities": "all probabilities",
     "training": "training gradient",
@@ -30,7 +37,9 @@ class Problem:
     Attributes:
         kind: What is differentiated.
             `z_product`: Jacobian of <Z..Z>, over inputs and weights, for every sample.
-            `z_each`: the same of the n observables Z_i.
+            `weights`: the same over the weights only.
+            `z_each`: that of `z_product`, of the n observables Z_i.
+            `pauli_sum`: the same of one observable of many seeded random Pauli terms.
             `parity`: the same of the two class probabilities of the bit string's parity.
             `probabilities`: the same of all 2**n probabilities.
             `training`: gradient over the weights of mean((<Z..Z> - target)**2) over the batch.
@@ -91,12 +100,19 @@ class Problem:
                 SparsePauliOp.from_sparse_list([("Z", [q], 1.0)], num_qubits=self.qubits)
                 for q in range(self.qubits)
             ]
+        if self.kind == "pauli_sum":
+            return [pauli_sum(self.qubits)]
         return [SparsePauliOp("Z" * self.qubits)]
 
     @property
     def cost(self) -> int:
         """A rough measure of the work, to compare problems with: samples, gates and labels."""
         return self.batch * self.qubits**2 * 2**self.qubits
+
+    @property
+    def input_gradients(self) -> bool:
+        """Whether the inputs are differentiated, too."""
+        return self.kind not in ("weights", "training")
 
     @property
     def is_sampler(self) -> bool:
@@ -128,6 +144,14 @@ class Problem:
         return rng.choice([-1.0, 1.0], self.batch)
 
 
+def pauli_sum(num_qubits: int) -> SparsePauliOp:
+    """Return seeded random Pauli strings with seeded random coefficients, equal strings added."""
+    rng = np.random.default_rng([num_qubits, PAULI_TERMS])
+    letters = rng.choice(list("IXYZ"), (PAULI_TERMS, num_qubits))
+    coefficients = rng.normal(size=PAULI_TERMS)
+    return SparsePauliOp(["".join(row) for row in letters], coefficients).simplify()
+
+
 def parity(bits: int) -> int:
     """Return the parity of the set bits of a measured integer (`interpret` of `parity`)."""
     return bits.bit_count() % 2
@@ -149,9 +173,11 @@ TARGETS: list[Target] = [
     Target(Problem("z_product", 16, 1), 15, 25),
     Target(Problem("z_product", 18, 1), 20, 40),
     Target(Problem("z_product", 20, 1), 25, 45),
+    Target(Problem("weights", 22, 1), 15, 30),
     Target(Problem("z_product", 16, 1, "efficient_su2"), 12, 20),
     Target(Problem("z_product", 4, 64, "excitation"), 6, 10),
     Target(Problem("z_each", 8, 32), 5, 10),
+    Target(Problem("pauli_sum", 10, 1), 8, 15),
     Target(Problem("parity", 8, 32), 6, 10),
     Target(Problem("probabilities", 6, 16), 10, 15),
     Target(Problem("training", 8, 256), 6, 15),
@@ -176,6 +202,9 @@ PROBLEMS: list[Problem] = _unique(
     [
         *(target.problem for target in TARGETS),
         *(Problem("z_product", n, batch) for n, batch in _SIZES),
+        *(Problem("weights", n, 1) for n in (12, 16, 20)),
+        *(Problem("weights", n, 1, "angle_real") for n in (20, 22, 24)),
+        *(Problem("pauli_sum", n, batch) for n, batch in ((4, 64), (8, 16))),
         *(Problem("z_each", n, batch) for n, batch in ((4, 64), (8, 32), (12, 16), (16, 1))),
         *(Problem("parity", n, batch) for n, batch in ((4, 64), (8, 32), (12, 16), (16, 1))),
         *(Problem("probabilities", n, batch) for n, batch in ((2, 64), (4, 64), (6, 16), (8, 4))),

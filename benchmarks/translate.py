@@ -23,11 +23,19 @@ ANGLE_GATES = frozenset(
 
 
 class Op(NamedTuple):
-    """One gate; `angle` is an index into the angle table, or None for a constant gate."""
+    """One gate.
+
+    Attributes:
+        name: Qiskit's name.
+        qubits: The first is the least significant bit of the matrix's labels.
+        angle: An index into the angle table, or None for a constant gate.
+        matrix: The matrix of a `unitary`, or None for a gate that its name tells.
+    """
 
     name: str
     qubits: tuple[int, ...]
     angle: int | None = None
+    matrix: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,12 @@ class AngleTable:
         np.add.at(derivative, (self.rows, first), self.products * params[second])
         np.add.at(derivative, (self.rows, second), self.products * params[first])
         return derivative
+
+    def moved_by(self, first: int) -> np.ndarray:
+        """Return which angles depend on a parameter of index `first` or later, of shape (K,)."""
+        moved = self.linear[:, first:].any(axis=1)
+        moved[self.rows[(self.factors >= first).any(axis=0)]] = True
+        return moved
 
 
 class Translation(NamedTuple):
@@ -109,6 +123,8 @@ def _read_gates(circuit: QuantumCircuit) -> tuple[list[Op], list[Any]]:
             # A phase is an RZ up to a global phase, which no output here can see.
             ops.append(Op("rz" if name == "p" else name, qubits, len(angles)))
             angles.append(instruction.operation.params[0])
+        elif name == "unitary":
+            ops.append(Op(name, qubits, matrix=instruction.operation.to_matrix()))
         elif name != "barrier":
             raise ValueError(
                 f"Instruction {index} ({name!r} on qubits {qubits}) has no translation. "

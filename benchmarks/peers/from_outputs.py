@@ -8,8 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import psutil
 
 from ..problems import Problem
+from ..translate import translate
 from . import Gradient
 
 Outputs = Callable[[Any], Any]
@@ -21,8 +23,8 @@ def gradient_from_outputs(problem: Problem, outputs: Outputs) -> Gradient:
     Args:
         problem: The problem.
         outputs: Takes the parameters (inputs, then weights) of shape (P,). Returns the n
-            expectations for `z_each`, the 2**n probabilities for `probabilities`, and the
-            scalar <Z..Z> for all other kinds.
+            expectations for `z_each`, the 2**n probabilities for `probabilities`, the one of the
+            Pauli terms for `pauli_sum`, and the scalar <Z..Z> for all other kinds.
     """
     num_inputs = len(problem.parameterized.input_params)
 
@@ -35,6 +37,11 @@ def gradient_from_outputs(problem: Problem, outputs: Outputs) -> Gradient:
 
         step = jax.jit(jax.grad(loss))
         return lambda inputs, weights: (None, step(weights, inputs))
+
+    if problem.kind == "weights":
+        slopes = jax.grad(lambda weights, x: outputs(jnp.concatenate([x, weights])))
+        by_weights = jax.jit(jax.vmap(slopes, in_axes=(None, 0)))
+        return lambda inputs, weights: (None, by_weights(weights, inputs)[:, None])
 
     # One scalar: reverse mode. Many outputs but few parameters: forward mode.
     if problem.kind == "probabilities":
@@ -58,6 +65,15 @@ def gradient_from_outputs(problem: Problem, outputs: Outputs) -> Gradient:
     return jacobian
 
 
+def why_too_large(problem: Problem) -> str | None:
+    """Say that reverse mode keeps the state of every gate, where there is no room for them."""
+    gates = len(translate(problem).ops)
+    needed = gates * problem.batch * 2**problem.qubits * np.dtype(complex).itemsize
+    if needed <= psutil.virtual_memory().total:
+        return None
+    return f"reverse mode keeps the state after each of {gates} gates: {needed / 1e9:.0f} GB"
+
+
 def outputs_of_amplitudes(problem: Problem, amplitudes: Any) -> Any:
     """Return what `gradient_from_outputs` asks for from the 2**n amplitudes of a state."""
     probabilities = amplitudes.real**2 + amplitudes.imag**2
@@ -65,6 +81,10 @@ def outputs_of_amplitudes(problem: Problem, amplitudes: Any) -> Any:
         return probabilities
     if problem.kind == "z_each":
         return jnp.asarray(z_signs(problem.qubits)) @ probabilities
+    if problem.kind == "pauli_sum":
+        # Hundreds of random strings fill half of the matrix: a dense one is the fastest.
+        matrix = jnp.asarray(problem.observables[0].to_matrix())
+        return (amplitudes.conj() @ (matrix @ amplitudes)).real
     return jnp.asarray(z_signs(problem.qubits).prod(axis=0)) @ probabilities
 
 

@@ -35,11 +35,17 @@ def build(problem: Problem) -> Gradient:
         found = measurements(problem)
         gates = [apply_op(op, None if op.angle is None else 0.0, num_qubits) for op in ops]
     script = QuantumScript(gates, found)
-    positions = [k for k, op in enumerate(op for op in ops if op.angle is not None)]
-    script.trainable_params = positions
-    sources = [op.angle for op in ops if op.angle is not None]
-    chain = np.zeros((len(sources), len(table.constant)))
-    chain[positions, sources] = 1.0
+    # The matrix of a constant gate is a parameter of the script, too. What lies before the first
+    # one to differentiate is not swept back, which is most of a feature map.
+    first = 0 if problem.input_gradients else len(problem.parameterized.input_params)
+    wanted = table.moved_by(first)
+    places = [op.angle for op in ops if op.angle is not None or op.matrix is not None]
+    positions = [k for k, angle in enumerate(places) if angle is not None]
+    sources = [angle for angle in places if angle is not None]
+    trainable = [k for k in positions if wanted[places[k]]]
+    script.trainable_params = trainable
+    chain = np.zeros((len(trainable), len(table.constant)))
+    chain[np.arange(len(trainable)), [places[k] for k in trainable]] = 1.0
     needs_value = problem.kind == "training"
 
     def differentiate(angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

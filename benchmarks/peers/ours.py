@@ -24,7 +24,7 @@ def network(problem: Problem, **options: Any) -> jaxqnn.EstimatorQNN | jaxqnn.Sa
         "circuit": circuit,
         "input_params": inputs,
         "weight_params": weights,
-        "input_gradients": problem.kind != "training",
+        "input_gradients": problem.input_gradients,
         **options,
     }
     if not problem.is_sampler:

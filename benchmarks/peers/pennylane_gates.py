@@ -37,6 +37,8 @@ def apply_op(op: Op, angle: Any, num_qubits: int) -> qml.operation.Operator:
     """Return the PennyLane operator of one gate (and queue it, inside a QNode)."""
     # PennyLane's first wire is the most significant bit.
     wires = [num_qubits - 1 - qubit for qubit in op.qubits]
+    if op.matrix is not None:
+        return qml.QubitUnitary(op.matrix, wires=wires[::-1])
     if op.name in ("sdg", "tdg"):
         return qml.adjoint(GATES[op.name[0]](wires=wires))
     if op.name == "xx_plus_yy":
@@ -45,10 +47,19 @@ def apply_op(op: Op, angle: Any, num_qubits: int) -> qml.operation.Operator:
 
 
 def measurements(problem: Problem) -> list[qml.measurements.MeasurementProcess]:
-    """Return what the problem measures: <Z..Z>, each <Z_i>, or all probabilities."""
+    """Return what the problem measures: its observables, or all probabilities."""
     wires = list(range(problem.qubits))
     if problem.kind == "probabilities":
         return [qml.probs(wires=wires)]
     if problem.kind == "z_each":
         return [qml.expval(qml.Z(wire)) for wire in reversed(wires)]
+    if problem.kind == "pauli_sum":
+        (operator,) = problem.observables
+        terms = [
+            qml.pauli.PauliWord(
+                {problem.qubits - 1 - q: letter for letter, q in zip(letters, qubits, strict=True)}
+            )
+            for letters, qubits, _ in operator.to_sparse_list()
+        ]
+        return [qml.expval(qml.dot(operator.coeffs.real, [t.operation(wires) for t in terms]))]
     return [qml.expval(qml.prod(*(qml.Z(wire) for wire in wires)))]

@@ -10,12 +10,13 @@ import pennylane as qml
 from ..problems import Problem
 from ..translate import translate
 from . import Gradient
-from .from_outputs import gradient_from_outputs
+from .from_outputs import gradient_from_outputs, why_too_large
 from .pennylane_gates import apply_op, measurements
 
 
 def why_not(problem: Problem) -> str | None:
-    """Do every problem."""
+    """Do every problem that its intermediate states leave room for."""
+    return why_too_large(problem)
 
 
 def build(problem: Problem) -> Gradient:

@@ -25,7 +25,8 @@ def gradient_from_angles(
         problem: The problem; not `probabilities`.
         translation: The circuit's gates and angle table.
         differentiate: Takes the angles of shape (K,). Returns the m values and the (m, K)
-            derivatives of <Z..Z> (m = 1), or for `z_each` of all Z_i (m = n).
+            derivatives of the problem's m observables; those of angles that no weight moves
+            may be zero where inputs are not differentiated.
     """
     num_inputs = len(problem.parameterized.input_params)
     table = translation.table
@@ -51,4 +52,6 @@ def gradient_from_angles(
             total += slope * (derivative[0] @ table.jacobian(params)[:, num_inputs:])
         return None, total
 
+    if problem.kind == "weights":
+        return lambda inputs, weights: (None, jacobian(inputs, weights)[1])
     return step if problem.kind == "training" else jacobian

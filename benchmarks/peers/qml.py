@@ -22,7 +22,7 @@ def build(problem: Problem) -> Gradient:
     common: dict[str, Any] = {
         "input_params": inputs,
         "weight_params": weights,
-        "input_gradients": problem.kind != "training",
+        "input_gradients": problem.input_gradients,
     }
     if not problem.is_sampler:
         network = EstimatorQNN(

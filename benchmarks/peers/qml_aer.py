@@ -33,7 +33,7 @@ def build(problem: Problem) -> Gradient:
         input_params=inputs,
         weight_params=weights,
         gradient=ParamShiftEstimatorGradient(estimator, pass_manager=passes),
-        input_gradients=problem.kind != "training",
+        input_gradients=problem.input_gradients,
         default_precision=0.0,
         pass_manager=passes,
     )

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import qujax
 
 from ..problems import Problem
-from ..translate import translate
+from ..translate import Op, translate
 from . import Gradient
-from .from_outputs import gradient_from_outputs, outputs_of_amplitudes
+from .from_outputs import gradient_from_outputs, outputs_of_amplitudes, why_too_large
 
 GATES = {
     **{name: name.upper() for name in ("h", "x", "y", "z", "s", "t", "sx", "cx", "cz", "swap")},
@@ -34,8 +34,22 @@ def xx_plus_yy(angle: Any) -> Any:
     return qujax.gates.ISWAP(-angle)
 
 
+def gate(op: Op) -> Any:
+    """Return what qujax takes for a gate: a name, a function of the angle, or a tensor."""
+    if op.matrix is not None:
+        return jnp.asarray(op.matrix.reshape((2,) * 2 * len(op.qubits)))
+    return xx_plus_yy if op.name == "xx_plus_yy" else GATES[op.name]
+
+
+def wires(op: Op, num_qubits: int) -> list[int]:
+    """Return qujax's numbers of the gate's qubits; in a tensor, too, the first is the largest."""
+    found = [num_qubits - 1 - qubit for qubit in op.qubits]
+    return found if op.matrix is None else found[::-1]
+
+
 def why_not(problem: Problem) -> str | None:
-    """Do every problem."""
+    """Do every problem that its intermediate states leave room for."""
+    return why_too_large(problem)
 
 
 def build(problem: Problem) -> Gradient:
@@ -43,8 +57,8 @@ def build(problem: Problem) -> Gradient:
     num_qubits, ops, table = translate(problem)
     # qujax's first qubit is the most significant bit, and its angles are in units of pi.
     state = qujax.get_params_to_statetensor_func(
-        [xx_plus_yy if op.name == "xx_plus_yy" else GATES[op.name] for op in ops],
-        [[num_qubits - 1 - qubit for qubit in op.qubits] for op in ops],
+        [gate(op) for op in ops],
+        [wires(op, num_qubits) for op in ops],
         [[] if op.angle is None else [op.angle] for op in ops],
         num_qubits,
     )

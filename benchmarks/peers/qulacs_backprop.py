@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from qiskit.quantum_info import SparsePauliOp
 from qulacs import Observable, ParametricQuantumCircuit, QuantumState
-from qulacs.gate import sqrtX
+from qulacs.gate import DenseMatrix, sqrtX
 
 from ..problems import Problem
 from ..translate import Op, translate
@@ -41,16 +42,7 @@ def build(problem: Problem) -> Gradient:
         for index, factor in _add(circuit, op):
             sources.append(index)
             factors.append(factor)
-    pauli_strings = (
-        [f"Z {qubit}" for qubit in range(num_qubits)]
-        if problem.kind == "z_each"
-        else [" ".join(f"Z {qubit}" for qubit in range(num_qubits))]
-    )
-    observables = []
-    for string in pauli_strings:
-        observable = Observable(num_qubits)
-        observable.add_operator(1.0, string)
-        observables.append(observable)
+    observables = [_observable(operator) for operator in problem.observables]
     scale = np.array(factors)
     chain = np.zeros((len(sources), len(translation.table.constant)))
     chain[np.arange(len(sources)), sources] = scale
@@ -70,13 +62,23 @@ def build(problem: Problem) -> Gradient:
     return gradient_from_angles(problem, translation, differentiate)
 
 
+def _observable(operator: SparsePauliOp) -> Observable:
+    observable = Observable(operator.num_qubits)
+    for letters, qubits, coefficient in operator.to_sparse_list():
+        string = " ".join(f"{letter} {q}" for letter, q in zip(letters, qubits, strict=True))
+        observable.add_operator(coefficient.real, string)
+    return observable
+
+
 def _add(circuit: ParametricQuantumCircuit, op: Op) -> list[tuple[int, float]]:
     """Append one gate; return (angle, factor) of each Qulacs parameter that it adds.
 
     Qulacs' rotations have the sign opposite to Qiskit's, hence the minus signs.
     """
     if op.angle is None:
-        if op.name == "sx":
+        if op.matrix is not None:
+            circuit.add_gate(DenseMatrix(list(op.qubits), op.matrix))
+        elif op.name == "sx":
             circuit.add_gate(sqrtX(*op.qubits))
         else:
             getattr(circuit, CONSTANTS[op.name])(*op.qubits)

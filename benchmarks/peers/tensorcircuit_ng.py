@@ -10,7 +10,7 @@ import tensorcircuit as tc
 from ..problems import Problem
 from ..translate import translate
 from . import Gradient
-from .from_outputs import gradient_from_outputs, outputs_of_amplitudes
+from .from_outputs import gradient_from_outputs, outputs_of_amplitudes, why_too_large
 
 GATES = {
     **{name: name for name in ("h", "x", "y", "z", "s", "t", "swap", "rx", "ry", "rz")},
@@ -24,7 +24,8 @@ GATES = {
 
 
 def why_not(problem: Problem) -> str | None:
-    """Do every problem."""
+    """Do every problem that its intermediate states leave room for."""
+    return why_too_large(problem)
 
 
 def build(problem: Problem) -> Gradient:
@@ -39,7 +40,9 @@ def build(problem: Problem) -> Gradient:
         for op in ops:
             # TensorCircuit's first qubit is the most significant bit.
             qubits = [num_qubits - 1 - qubit for qubit in op.qubits]
-            if op.name == "sx":
+            if op.matrix is not None:
+                circuit.any(*reversed(qubits), unitary=op.matrix)
+            elif op.name == "sx":
                 circuit.rx(*qubits, theta=jnp.pi / 2)
             elif op.name == "xx_plus_yy":
                 circuit.iswap(*qubits, theta=-theta[op.angle] / jnp.pi)
