@@ -23,7 +23,7 @@ from jaxqnn.processes import cores, refuse_after_fork
 from jaxqnn.promotion import usual_promotion
 from jaxqnn.sweep.compiling import announce
 from jaxqnn.sweep.cpu import job as words
-from jaxqnn.sweep.cpu.request import Sizes, aligned, room_numbers, run, template
+from jaxqnn.sweep.cpu.request import Sizes, address, aligned, room_numbers, run, template
 from jaxqnn.sweep.cpu.written import HEAD
 
 
@@ -200,8 +200,8 @@ class CompiledBackend:
         size = Sizes(1, x.shape[0], single=single, **sizes)
         job = template(operation, size, self._head, self._threads).copy()
         room = aligned((room_numbers(job),))
-        job[words.PROGRAM], job[words.ROOM] = self._program, room.ctypes.data
-        job[words.X], job[words.W] = x.ctypes.data, w.ctypes.data
+        job[words.PROGRAM], job[words.ROOM] = self._program, address(room)
+        job[words.X], job[words.W] = address(x), address(w)
         for word, array in arrays.items():
-            job[word] = array.ctypes.data
+            job[word] = address(array)
         run(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from functools import lru_cache
 from threading import Thread
@@ -93,11 +94,19 @@ def room_numbers(job: Array) -> int:
     return int(job[words.SHARED_BYTES] + job[words.WORKERS] * job[words.ROOM_BYTES]) // 8
 
 
+def address(array: Any) -> int:
+    """Where an array's numbers begin."""
+    if array.flags.writeable and array.size:
+        # In a quarter of the time of NumPy's ``ctypes``, which small circuits ask for ten times.
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    return int(array.ctypes.data)
+
+
 def aligned(shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
     """An array without values whose numbers begin where a line of the processor's cache does."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     whole = np.empty(size + _LINE, np.uint8)
-    first = -whole.ctypes.data % _LINE
+    first = -address(whole) % _LINE
     return whole[first : first + size].view(dtype).reshape(shape)
 
 
@@ -107,11 +116,11 @@ def run(job: Array) -> None:
     from jaxqnn.sweep.cpu.handler import helper
 
     job[words.HOLDERS] = 1 << 40  # its words are NumPy's, and nobody else's to free
-    work, address = helper(job), job.ctypes.data
+    work, place = helper(job), address(job)
     # Made for the call: a few threads are soon there, and none are left for a fork to lose.
-    others = [Thread(target=work, args=(address,)) for _ in range(int(job[words.WORKERS]) - 1)]
+    others = [Thread(target=work, args=(place,)) for _ in range(int(job[words.WORKERS]) - 1)]
     for other in others:
         other.start()
-    work(address)
+    work(place)
     for other in others:
         other.join()

@@ -16,7 +16,7 @@ from jaxqnn.processes import cores
 from jaxqnn.sweep import foreign
 from jaxqnn.sweep.cpu import job as words
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES
-from jaxqnn.sweep.cpu.request import Array, run
+from jaxqnn.sweep.cpu.request import Array, address, run
 
 # Strings times amplitudes for which a second thread is worth its start.
 _MANY = 1 << 21
@@ -88,8 +88,8 @@ def _run(operation: int, arrays: Any, first: Array, ket: Array, out: Array, outp
     job = _template(operation, sizes, arrays[0].shape, outputs, ket.dtype == np.float32).copy()
     # Held here until the job is done, should one of them have to be a copy.
     given = [np.ascontiguousarray(array) for array in (_SIGNS, *arrays, first, ket)]
-    job[words.PROGRAM : words.PROGRAM + len(given)] = [array.ctypes.data for array in given]
-    job[words.OUT] = out.ctypes.data
+    job[words.PROGRAM : words.PROGRAM + len(given)] = list(map(address, given))
+    job[words.OUT] = address(out)
     run(job)
 
 
