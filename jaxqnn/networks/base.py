@@ -245,7 +245,7 @@ class JaxNetwork(NeuralNetwork):
         """(S, *output_shape)."""
         x, w = self._arrays(input_data, weights)
         found = self._evaluator.value(x, w)
-        return found.astype(float, copy=False).reshape(x.shape[0], *self.output_shape)
+        return found.astype(float).reshape(x.shape[0], *self.output_shape)
 
     def _jax_backward(
         self, input_data: NDArray[Any] | None, weights: NDArray[Any] | None
@@ -259,10 +259,10 @@ class JaxNetwork(NeuralNetwork):
         return (
             None
             if by_inputs is None
-            else by_inputs.astype(float, copy=False).reshape(*shape, self._num_inputs),
+            else by_inputs.astype(float).reshape(*shape, self._num_inputs),
             None
             if by_weights is None
-            else by_weights.astype(float, copy=False).reshape(*shape, self._num_weights),
+            else by_weights.astype(float).reshape(*shape, self._num_weights),
         )
 
     def _has_gradients(self, x: NDArray[Any], w: NDArray[Any]) -> bool:
