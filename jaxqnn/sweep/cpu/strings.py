@@ -105,6 +105,25 @@ def _add_rows(
     masks, signs = halves(job[MASKS]), numbers(job[PROGRAM])
     begin = chunk * job[WIDTH]
     end, value = begin + halves(job[COUNTS])[chunk], zeros()
+    is_real, is_imaginary = coefficients[2 * begin + 1] == 0.0, coefficients[2 * begin] == 0.0
+    if end == begin + 1 and (is_real or is_imaginary):
+        # One string is real or imaginary: what a part of its image is of is one part of the ket.
+        of_real, turn = (0, 1.0) if is_real else (half, -1.0)
+        mask, string = masks[begin] >> LANE_BITS, load(signs, (masks[begin] & (LANES - 1)) * LANES)
+        string = (factor * (coefficients[2 * begin] + coefficients[2 * begin + 1])) * string
+        for row in range(start, start + length):
+            p, at = row * LANES, (row ^ far) * LANES
+            own = (1.0 - 2.0 * odd(mask & row)) * string
+            x = (turn * own) * exchanged(load(ket, at + of_real), lane)
+            y = own * exchanged(load(ket, at + half - of_real), lane)
+            if image:
+                store(out, p, load(out, p) + x)
+                store(out, p + half, load(out, p + half) + y)
+            else:
+                value = value + load(first, p) * x + load(first, p + half) * y
+        if not image:
+            out[output] += total(value)
+        return
     for row in range(start, start + length):
         real, imaginary = zeros(), zeros()
         for s in range(begin, end):
