@@ -44,16 +44,18 @@ class OfProbabilities:
 
     def outputs(self, state: Array) -> Array:
         """See ``engine.measurement``."""
-        return self.read(state[:, 0] * state[:, 0] + state[:, 1] * state[:, 1])
+        probabilities = state[:, 0] * state[:, 0]
+        probabilities += state[:, 1] * state[:, 1]
+        return self.read(probabilities)
 
     def pull(self, state: Array, cotangent: Array) -> Array:
         """See ``engine.measurement``."""
-        return 2 * self.transposed(cotangent, state.shape[-1])[:, None] * state
+        return self.transposed(2 * cotangent, state.shape[-1])[:, None] * state
 
     def bras(self, state: Array) -> Array:
         """See ``engine.measurement``."""
-        weights = self.transposed(self.unit(state), state.shape[-1])
-        return 2 * weights[:, None, None] * state
+        weights = self.transposed(2 * self.unit(state), state.shape[-1])
+        return weights[:, None, None] * state
 
     def push(self, state: Array, tangents: Array) -> Array:
         """See ``engine.measurement``."""
