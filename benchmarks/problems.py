@@ -12,9 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from .circuits import FAMILIES, ParameterizedCircuit
 
-Kind = Literal[
-    "z_product", "weights", "z_each", "pauli_sum", "parity", "probabilities", "training"
-]
+Kind = Literal["z_product", "weights", "z_each", "pauli_sum", "parity", "probabilities", "training"]
 
 # The most terms of a `pauli_sum`; few qubits have fewer Pauli strings.
 PAULI_TERMS = 600

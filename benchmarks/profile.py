@@ -59,7 +59,9 @@ def row(problem: Problem) -> Iterator[str]:
     yield f"{1e6 * unit:.1f}"
     yield shown(seconds(lambda: backend._evolved(*columns)), unit)
     yield shown(seconds(lambda: backend.value(*columns)), unit)
-    yield shown(seconds(lambda: backend.jacobian(*columns, wrt_inputs=problem.input_gradients)), unit)
+    yield shown(
+        seconds(lambda: backend.jacobian(*columns, wrt_inputs=problem.input_gradients)), unit
+    )
     yield shown(seconds(lambda: backend.linearized(*columns)[1](cotangent)), unit)
 
 

@@ -37,7 +37,7 @@ def main(
     peers: Annotated[str, typer.Option(help="Comma-separated peers; see --list.")] = ",".join(
         PEERS
     ),
-    max_qubits: Annotated[int, typer.Option(help="Leave out larger problems.")] = 20,
+    max_qubits: Annotated[int, typer.Option(help="Leave out larger problems.")] = 24,
     limit: Annotated[
         float, typer.Option(help="Seconds a peer has for its first gradient.")
     ] = 120.0,

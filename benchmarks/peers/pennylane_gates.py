@@ -46,8 +46,15 @@ def apply_op(op: Op, angle: Any, num_qubits: int) -> qml.operation.Operator:
     return GATES[op.name](wires=wires) if op.angle is None else GATES[op.name](angle, wires=wires)
 
 
-def measurements(problem: Problem) -> list[qml.measurements.MeasurementProcess]:
-    """Return what the problem measures: its observables, or all probabilities."""
+def measurements(
+    problem: Problem, *, dense: bool = False
+) -> list[qml.measurements.MeasurementProcess]:
+    """Return what the problem measures: its observables, or all probabilities.
+
+    Args:
+        problem: The problem.
+        dense: Whether a sum of Pauli terms becomes one matrix, not term by term.
+    """
     wires = list(range(problem.qubits))
     if problem.kind == "probabilities":
         return [qml.probs(wires=wires)]
@@ -55,11 +62,9 @@ def measurements(problem: Problem) -> list[qml.measurements.MeasurementProcess]:
         return [qml.expval(qml.Z(wire)) for wire in reversed(wires)]
     if problem.kind == "pauli_sum":
         (operator,) = problem.observables
-        terms = [
-            qml.pauli.PauliWord(
-                {problem.qubits - 1 - q: letter for letter, q in zip(letters, qubits, strict=True)}
-            )
-            for letters, qubits, _ in operator.to_sparse_list()
-        ]
-        return [qml.expval(qml.dot(operator.coeffs.real, [t.operation(wires) for t in terms]))]
+        if dense:
+            return [qml.expval(qml.Hermitian(operator.to_matrix(), wires=wires))]
+        # A label's first letter is the most significant bit's, as is the first wire.
+        terms = [qml.pauli.string_to_pauli_word(label) for label in operator.paulis.to_labels()]
+        return [qml.expval(qml.dot(operator.coeffs.real, terms))]
     return [qml.expval(qml.prod(*(qml.Z(wire) for wire in wires)))]
