@@ -21,7 +21,7 @@ from benchmarks.circuits import FAMILIES
 from benchmarks.peers import PEERS, load, missing
 from benchmarks.peers.from_outputs import why_too_large
 from benchmarks.problems import KINDS, PAULI_TERMS, PROBLEMS, TARGETS, Kind, Problem, parity
-from benchmarks.race import Lap, Rules, _disagreements, race
+from benchmarks.race import Lap, Rules, Worker, _disagreements, race
 from benchmarks.results import Result, from_json, machine, to_json
 from benchmarks.translate import translate
 
@@ -234,6 +234,15 @@ def test_race_times_a_peer_in_a_process_of_its_own() -> None:
     assert lap.peak_bytes is not None
     assert lap.calls >= 1
     assert lap.max_error is None, "nobody to compare with"
+
+
+def test_fresh_worker_starts_with_an_empty_cache(tmp_path: Path) -> None:
+    worker = Worker("jaxqnn", Problem("z_product", 2, 1), tmp_path, fresh=True)
+    try:
+        assert worker.ask(120)["status"] == "ready"
+    finally:
+        worker.close()
+    assert any((tmp_path / "jaxqnn.numba").rglob("*.nbc"))
 
 
 def test_peer_over_the_time_limit_is_ended_and_reported() -> None:
