@@ -1,101 +1,117 @@
-"""What single precision gains on this machine, and what it loses: a table in Markdown.
+"""What single precision costs and gains: `python -m benchmarks.precision`.
 
-    python -m benchmarks.precision [--output FOLDER]
-
-Networks' `backward` by inputs and weights in both precisions, each size and precision in a process
-of its own: the least time, by how much the process grew, and the largest difference of a value and
-of a derivative from double precision.
+`EstimatorQNN` with `precision="single"` beside `"double"`, forward and backward by inputs and
+weights. Each has a process of its own, so that the peak memory is its own, and the largest
+difference of their values and of their gradients is what the shorter numbers lose.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import NamedTuple
 
 import numpy as np
+from rich.console import Console
 
-import jaxqnn
+from jaxqnn.verify.report import largest
 
-from .gate import least
+from .memory import peak_rss, rss
+from .peers.ours import network
 from .problems import Problem
+from .profile import seconds
+from .race import ROOT, worker_environment
 from .results import machine
+from .tables import Rows, megabytes, ratio, to_markdown
+from .tables import seconds as shown
 
-SIZES = ((12, 16), (14, 1), (16, 1), (18, 1), (20, 1))
-Precision = Literal["double", "single"]
-
-
-def measured(qubits: int, batch: int, precision: Precision) -> dict[str, Any]:
-    """Seconds, bytes, and the results themselves."""
-    problem = Problem("z_product", qubits, batch)
-    circuit, input_params, weight_params = problem.parameterized
-    network = jaxqnn.EstimatorQNN(
-        circuit=circuit,
-        input_params=input_params,
-        weight_params=weight_params,
-        input_gradients=True,
-        precision=precision,
-    )
-    x, w = problem.inputs, problem.weights
-    small = Problem("z_product", qubits, 1)
-    network.forward(small.inputs, w)  # loads machine code, whatever it takes
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds = least(lambda: network.backward(x, w), 4.0)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    value, gradients = network.forward(x, w), network.backward(x, w)
-    return {
-        "seconds": seconds,
-        "bytes": 1024 * grown,
-        "value": value.reshape(-1).tolist(),
-        "gradient": np.concatenate([part.reshape(-1) for part in gradients]).tolist(),
-    }
+RESULTS = Path(__file__).parent / "results" / "precision.md"
+PRECISIONS = ("double", "single")
+PROBLEMS = [
+    Problem("z_product", 12, 1),
+    Problem("z_product", 12, 16),
+    *(Problem("z_product", n, 1) for n in (16, 18, 20)),
+]
+COLUMNS = ["workload", "float64", "float32", "ratio", "memory, float64", "memory, float32"]
+COLUMNS += ["peak, float64", "peak, float32", "values differ by", "gradients differ by"]
 
 
-def table() -> str:
-    """The table of all sizes."""
-    lines = [
-        "| size | double | single | ratio | value off by | a derivative | grown, double | single |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for qubits, batch in SIZES:
-        double, single = (_apart(qubits, batch, precision) for precision in ("double", "single"))
-        value, gradient = (
-            np.max(np.abs(np.subtract(single[key], double[key]))) for key in ("value", "gradient")
-        )
-        ratio = double["seconds"] / single["seconds"]
-        times = " | ".join(f"{1e3 * one['seconds']:.3g} ms" for one in (double, single))
-        grown = " | ".join(f"{one['bytes'] / 2**20:.0f} MiB" for one in (double, single))
-        size = f"{qubits} qubits, batch {batch}"
-        lines.append(f"| {size} | {times} | {ratio:.2f} | {value:.0e} | {gradient:.0e} | {grown} |")
-    return "\n".join(lines)
+class Run(NamedTuple):
+    """One network in one precision: seconds of its gradient, bytes of its process, its arrays."""
 
-
-def _apart(qubits: int, batch: int, precision: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.precision", "--one"]
-    command += [str(qubits), str(batch), precision]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    steady_s: float
+    grown: int
+    peak: int
+    arrays: list[np.ndarray]
 
 
 def main() -> None:
-    """Prints the table and writes it to `precision.md`."""
+    """Print and keep the table, as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.one is not None:
-        qubits, batch, precision = options.one
-        print(json.dumps(measured(int(qubits), int(batch), precision)))
+    parser.add_argument("--one", nargs=3, help="problem, precision, file for values: no table")
+    one = parser.parse_args().one
+    if one is not None:
+        key, precision, path = one
+        run = measured(Problem.from_key(key), precision)
+        np.savez(path, *run.arrays)
+        print(json.dumps([run.steady_s, run.grown, run.peak]))
         return
-    about = "\n".join(f"{name}: {value}  " for name, value in machine().items())
-    text = f"# Single precision beside double\n\n{about}\n\n{table()}\n"
-    (options.output / "precision.md").write_text(text)
-    print(text)
+    lines = [f"{name}: {value}  " for name, value in machine().items()]
+    cells = [row(problem) for problem in PROBLEMS]
+    title = "Single precision beside double"
+    text = "\n".join([*lines, "", to_markdown(Rows(title, COLUMNS, cells, []))])
+    Console(width=200).print(text, markup=False)
+    RESULTS.write_text(text)
+
+
+def measured(problem: Problem, precision: str) -> Run:
+    """Run one network in this process."""
+    before = rss()
+    qnn = network(problem, precision=precision)
+    gradients = qnn.backward(problem.inputs, problem.weights)
+    values = qnn.forward(problem.inputs, problem.weights)
+    steady = seconds(partial(qnn.backward, problem.inputs, problem.weights))
+    return Run(steady, peak_rss() - before, peak_rss(), [np.asarray(values), *gradients])
+
+
+def apart(problem: Problem, precision: str) -> Run:
+    """Run one network in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "arrays.npz"
+        command = [sys.executable, "-m", "benchmarks.precision", "--one", problem.key]
+        done = subprocess.run(
+            [*command, precision, path],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=worker_environment(),
+        )
+        with np.load(path) as parts:
+            arrays = [parts[name] for name in sorted(parts.files)]
+    steady, grown, peak = json.loads(done.stdout.splitlines()[-1])
+    return Run(steady, grown, peak, arrays)
+
+
+def row(problem: Problem) -> list[str]:
+    """One line of the table."""
+    double, single = (apart(problem, precision) for precision in PRECISIONS)
+    drifts = [abs(one - two) for one, two in zip(double.arrays, single.arrays, strict=True)]
+    return [
+        problem.title,
+        shown(double.steady_s),
+        shown(single.steady_s),
+        ratio(double.steady_s / single.steady_s),
+        *(megabytes(run.grown) for run in (double, single)),
+        *(megabytes(run.peak) for run in (double, single)),
+        f"{largest(drifts[:1]):.0e}",
+        f"{largest(drifts[1:]):.0e}",
+    ]
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ class Rules:
             machine meets all peers.
         atol: The largest difference from the other peers' values with which a peer is timed.
         second: Whether to time another circuit of the same size in the same process.
+        fresh: Whether workers find nothing that Numba has compiled, as in a new installation.
     """
 
     limit_s: float = 120.0
@@ -46,6 +47,7 @@ class Rules:
     rounds: int = 5
     atol: float = 1e-7
     second: bool = False
+    fresh: bool = False
 
 
 @dataclass
@@ -84,14 +86,15 @@ class Failed(Exception):
 class Worker:
     """A peer's process, idle except while it answers."""
 
-    def __init__(self, peer: str, problem: Problem, folder: Path) -> None:
+    def __init__(self, peer: str, problem: Problem, folder: Path, *, fresh: bool) -> None:
         self.peer = peer
         self.values_path = folder / f"{peer}.npz"
+        own = {"NUMBA_CACHE_DIR": str(folder / f"{peer}.numba")} if fresh else {}
         self._log = (folder / f"{peer}.log").open("w+")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", peer, problem.key, self.values_path],
             cwd=ROOT,
-            env=worker_environment(),
+            env=worker_environment() | own,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -186,7 +189,7 @@ def _start(peer: str, problem: Problem, folder: Path, rules: Rules) -> tuple[Lap
     install = missing(peer)
     if install is not None:
         return lap.lost("skipped", f"not installed: {install}"), None
-    worker = Worker(peer, problem, folder)
+    worker = Worker(peer, problem, folder, fresh=rules.fresh)
     try:
         report = worker.ask(rules.limit_s)
     except TimeoutError:

@@ -37,7 +37,7 @@ def main(
     peers: Annotated[str, typer.Option(help="Comma-separated peers; see --list.")] = ",".join(
         PEERS
     ),
-    max_qubits: Annotated[int, typer.Option(help="Leave out larger problems.")] = 20,
+    max_qubits: Annotated[int, typer.Option(help="Leave out larger problems.")] = 24,
     limit: Annotated[
         float, typer.Option(help="Seconds a peer has for its first gradient.")
     ] = 120.0,
@@ -47,6 +47,10 @@ def main(
     rounds: Annotated[int, typer.Option(help="Turns that those calls are spread over.")] = 5,
     second: Annotated[
         bool, typer.Option("--second", help="Also time a second circuit of the same size.")
+    ] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="First calls of a new installation: Numba's cache is empty."),
     ] = False,
     output: Annotated[
         Path, typer.Option(help="Folder for results.json, results.md and results.png.")
@@ -81,7 +85,7 @@ def main(
 
     # A run that is told to end must take its workers along, and `race` does so on any exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    rules = Rules(limit_s=limit, measure_s=measure, rounds=rounds, second=second)
+    rules = Rules(limit_s=limit, measure_s=measure, rounds=rounds, second=second, fresh=fresh)
     about = machine()
     results: list[Result] = []
     for number, problem in enumerate(chosen, 1):

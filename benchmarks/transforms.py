@@ -22,6 +22,7 @@ import pennylane as qml
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit_machine_learning.circuit.library import raw_feature_vector
+from qiskit_machine_learning.state_fidelities import ComputeUncompute
 from rich.console import Console
 
 import jaxqnn
@@ -175,10 +176,10 @@ def amplitudes() -> Work:
     return Work("amplitude-encoded inputs, 8 qubits, batch 64, weights", ours, peer, (w, x))
 
 
-def kernel(name: str) -> Work:
+def kernel(name: str, title: str | None = None, **options: Any) -> Work:
     """A fidelity kernel, as QML has it, beside states under jit and one product of matrices."""
     qubits, points = 6, 64
-    made = getattr(jaxqnn, name)(feature_map=zz_feature_map(qubits, reps=2))
+    made = getattr(jaxqnn, name)(feature_map=zz_feature_map(qubits, reps=2), **options)
 
     @qml.qnode(qml.device("default.qubit", wires=qubits), interface="jax")
     def state(x: Any) -> Any:
@@ -198,7 +199,10 @@ def kernel(name: str) -> Work:
 
     x = np.random.default_rng(2).uniform(-1, 1, (points, qubits))
     return Work(
-        f"{name}, {points} points, {qubits} qubits", made.evaluate, jax.jit(fidelities), (x,)
+        f"{title or name}, {points} points, {qubits} qubits",
+        made.evaluate,
+        jax.jit(fidelities),
+        (x,),
     )
 
 
@@ -210,6 +214,11 @@ WORKS: dict[str, Callable[[], Work]] = {
     "hessian": hessian,
     "amplitudes": amplitudes,
     "kernel": lambda: kernel("FidelityQuantumKernel"),
+    "kernel through JaxSampler": lambda: kernel(
+        "FidelityQuantumKernel",
+        "FidelityQuantumKernel through JaxSampler",
+        fidelity=ComputeUncompute(jaxqnn.JaxSampler()),
+    ),
     "statevector kernel": lambda: kernel("FidelityStatevectorKernel"),
 }
 

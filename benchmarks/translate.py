@@ -77,9 +77,10 @@ class AngleTable:
 
     def moved_by(self, first: int) -> np.ndarray:
         """Return which angles depend on a parameter of index `first` or later, of shape (K,)."""
-        moved = self.linear[:, first:].any(axis=1)
-        moved[self.rows[(self.factors >= first).any(axis=0)]] = True
-        return moved
+        of_products = self.rows[(self.factors >= first).any(axis=0)]
+        return np.any(self.linear[:, first:], axis=1) | np.isin(
+            np.arange(len(self.constant)), of_products
+        )
 
 
 class Translation(NamedTuple):

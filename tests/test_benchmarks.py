@@ -18,11 +18,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from comparing import assert_all_close
 
 import jaxqnn
-from benchmarks import gate, gpu, plots, scripts, tables
+from benchmarks import gate, gpu, plots, precision, scripts, tables
 from benchmarks.circuits import FAMILIES
 from benchmarks.peers import PEERS, load, missing
-from benchmarks.problems import KINDS, PROBLEMS, TARGETS, Kind, Problem, parity
-from benchmarks.race import Lap, Rules, _disagreements, race
+from benchmarks.peers.from_outputs import why_too_large
+from benchmarks.problems import KINDS, PAULI_TERMS, PROBLEMS, TARGETS, Kind, Problem, parity
+from benchmarks.race import Lap, Rules, Worker, _disagreements, race
 from benchmarks.results import Result, from_json, machine, to_json
 from benchmarks.translate import translate
 
@@ -39,7 +40,7 @@ JACOBIANS = [
     (name, kind)
     for name in FLOAT64_PEERS
     for kind in KINDS
-    if kind != "training" and (name, kind) not in CANNOT
+    if kind not in ("weights", "training") and (name, kind) not in CANNOT
 ]
 
 
@@ -112,7 +113,8 @@ def test_translated_angles_equal_qiskits(family: str, ladders: bool) -> None:
     circuit, inputs, weights = problem.parameterized
     values = np.concatenate([problem.inputs[1], problem.weights])
     bound = circuit.assign_parameters(dict(zip([*inputs, *weights], values, strict=True)))
-    expected = [float(gate.params[0]) for gate in bound.data if gate.params]
+    gates = [gate for gate in bound.data if gate.params and gate.name != "unitary"]
+    expected = [float(gate.params[0]) for gate in gates]
     translation = translate(problem, ladders=ladders)
     table = translation.table
     np.testing.assert_allclose(table.angles(values), expected, atol=1e-12)
@@ -131,6 +133,42 @@ def test_jacobian_equals_differences_of_qiskits_statevector(name: str, kind: Kin
     expected_inputs, expected_weights = differences(problem)
     expected = [expected_inputs if problem.input_gradients else None, expected_weights]
     assert_all_close([inputs, weights], expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("family", ["zz_real", "qaoa"])
+@pytest.mark.parametrize("name", FLOAT64_PEERS)
+def test_gradient_by_weights_leaves_the_inputs_out(name: str, family: str) -> None:
+    problem = Problem("weights", 3, 2, family)
+    inputs, weights = build(name, problem)
+    assert inputs is None
+    np.testing.assert_allclose(weights, differences(problem)[1], atol=1e-8)
+
+
+def test_angles_that_a_weight_moves_are_told_from_the_others() -> None:
+    problem = Problem("weights", 3, 1, "qaoa")
+    table, num_inputs = translate(problem).table, problem.inputs.shape[1]
+    slopes = table.jacobian(np.concatenate([problem.inputs[0], problem.weights]))
+    moved = table.moved_by(num_inputs)
+    np.testing.assert_array_equal(moved, slopes[:, num_inputs:].any(axis=1))
+    assert table.moved_by(0).all()
+    embedded = translate(Problem("weights", 3, 1, "angle_real")).table.moved_by(3)
+    np.testing.assert_array_equal(embedded, [False] * 3 + [True] * 9)
+
+
+def test_sum_of_pauli_terms_has_its_terms_and_is_hermitian() -> None:
+    (large,) = Problem("pauli_sum", 10, 1).observables
+    assert len(large) == PAULI_TERMS
+    (small,) = Problem("pauli_sum", 2, 1).observables
+    assert len(small) == 16
+    assert np.isrealobj(small.coeffs) or not small.coeffs.imag.any()
+    assert small == Problem("pauli_sum", 2, 1).observables[0]
+
+
+def test_reverse_mode_of_traced_gates_is_refused_where_it_has_no_room() -> None:
+    assert why_too_large(Problem("weights", 4, 64)) is None
+    reason = why_too_large(Problem("weights", 22, 1000, "angle_real"))
+    assert reason is not None
+    assert "GB" in reason
 
 
 @pytest.mark.parametrize(("name", "kind"), CANNOT)
@@ -199,6 +237,15 @@ def test_race_times_a_peer_in_a_process_of_its_own() -> None:
     assert lap.max_error is None, "nobody to compare with"
 
 
+def test_fresh_worker_starts_with_an_empty_cache(tmp_path: Path) -> None:
+    worker = Worker("jaxqnn", Problem("z_product", 2, 1), tmp_path, fresh=True)
+    try:
+        assert worker.ask(120)["status"] == "ready"
+    finally:
+        worker.close()
+    assert any((tmp_path / "jaxqnn.numba").rglob("*.nbc"))
+
+
 def test_peer_over_the_time_limit_is_ended_and_reported() -> None:
     (lap,) = race(Problem("z_product", 2, 1), ["qml"], Rules(limit_s=0.01))
     assert lap.status == "over limit"
@@ -212,6 +259,16 @@ def test_gpu_comparison_runs_where_the_gpu_is_a_second_cpu() -> None:
         assert [run.error is None for run in runs] == [True, False, False]
         assert all(run.error <= gpu.TOLERANCE[run.precision] for run in runs if run.error)
         assert len(gpu.row(problem, runs)) == 9
+
+
+def test_precisions_are_compared_in_processes_of_their_own() -> None:
+    problem = Problem("z_product", 2, 2)
+    here = [precision.measured(problem, name) for name in precision.PRECISIONS]
+    drift = max(abs(a - b).max() for a, b in zip(here[0].arrays, here[1].arrays, strict=True))
+    assert 0 < drift < 1e-5
+    cells = precision.row(problem)
+    assert len(cells) == len(precision.COLUMNS)
+    assert max(map(float, cells[-2:])) < 1e-5
 
 
 def fake_results() -> list[Result]:
