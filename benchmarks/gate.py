@@ -2,9 +2,10 @@
 
     python -m benchmarks.gate COMMIT [--rounds 5] [--loss 0.05]
 
-Both run the rows of the README's table that are ours alone to lose, each in processes of its own,
-one after the other, so that both meet the same hours of a shared host.  The least time of all
-rounds counts.  Exits with 1 if a row lost more than ``--loss``.
+Both run networks' passes of 2 to 20 qubits and gradients under `jit`, in processes of their own,
+one after the other, so that both meet the same hours of a shared host.  The least time of all rounds
+counts.  Exits with 1 if a row lost more than ``--loss``.  Either runs this very file, so it takes
+nothing from `benchmarks`, which an earlier commit has in another state.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import jax
 import numpy as np
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.quantum_info import SparsePauliOp
@@ -27,15 +30,15 @@ import jaxqnn
 
 ROOT = Path(__file__).parents[1]
 
-# (qubits, samples) of networks' passes, and seconds for each.
+# (qubits, samples) of networks' passes; seconds for each row.
 SIZES = ((2, 1), (4, 64), (8, 64), (12, 16), (16, 1), (18, 1), (20, 1))
 _SECONDS = 1.0
 
 
-def least(function: Callable[[], object], seconds: float = _SECONDS) -> float:
-    """The shortest of as many calls as fit into so many seconds, after a first one."""
+def least(function: Callable[[], object]) -> float:
+    """The shortest of as many calls as fit into a second, after a first one."""
     function()
-    found, end = [], time.perf_counter() + seconds
+    found, end = [], time.perf_counter() + _SECONDS
     while time.perf_counter() < end:
         start = time.perf_counter()
         function()
@@ -57,16 +60,13 @@ def rows() -> dict[str, float]:
         )
         x, w = random.normal(size=(batch, qubits)), random.normal(size=network.num_weights)
         name = f"{qubits} qubits, batch {batch}"
-        found[f"forward, {name}"] = least(lambda: network.forward(x, w))  # noqa: B023
-        found[f"backward, {name}"] = least(lambda: network.backward(x, w))  # noqa: B023
+        found[f"forward, {name}"] = least(partial(network.forward, x, w))
+        found[f"backward, {name}"] = least(partial(network.backward, x, w))
     found.update(_jitted(random))
     return found
 
 
 def _jitted(random: np.random.Generator) -> dict[str, float]:
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
     features, ansatz = zz_feature_map(8, reps=2), real_amplitudes(8, reps=3)
     labels = ["".join(random.choice(list("IXYZ"), 8)) for _ in range(50)]
     measured = {"Z..Z": SparsePauliOp("Z" * 8), "50 strings": SparsePauliOp(labels)}
@@ -80,16 +80,20 @@ def _jitted(random: np.random.Generator) -> dict[str, float]:
         )
         gradient = jax.jit(jax.grad(lambda w, x, f=function: (f(x, w) ** 2).mean()))
         x, w = random.normal(size=(64, 8)), random.normal(size=ansatz.num_parameters)
-        found[f"jit(grad), {name}, 8 qubits, batch 64"] = least(
-            lambda: jax.block_until_ready(gradient(w, x))  # noqa: B023
-        )
+        with jax.enable_x64(True):
+            time_of_one = least(partial(_finished, gradient, w, x))
+        found[f"jit(grad), {name}, 8 qubits, batch 64"] = time_of_one
     return found
+
+
+def _finished(function: Callable[..., jax.Array], *arguments: np.ndarray) -> jax.Array:
+    return jax.block_until_ready(function(*arguments))
 
 
 def run_in(folder: Path) -> dict[str, float]:
     """The rows by the jaxqnn of a folder."""
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).resolve()), "--here"],
+        [sys.executable, "-P", str(Path(__file__).resolve()), "--here"],
         env=os.environ | {"PYTHONPATH": str(folder)},
         cwd=folder,
         capture_output=True,

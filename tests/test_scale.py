@@ -19,10 +19,10 @@ from qiskit_machine_learning.circuit.library import raw_feature_vector
 from versions import XLA_TAKES_LESS
 
 import jaxqnn
+from jaxqnn.backends import entries
 from jaxqnn.batches import Footprint, over_pieces, plan, round_up
 from jaxqnn.memory import VARIABLE, usable_bytes
-from jaxqnn.sharding import entries
-from jaxqnn.sharding.entries import WholeStates
+from jaxqnn.sharding.measured import WholeStates
 from jaxqnn.sweep import foreign
 
 WORKER = Path(__file__).with_name("memory_worker.py")

@@ -169,6 +169,7 @@ class CompiledBackend:
 
     def _pulled(self, x: Floats, w: Floats, state: Floats, bras: Floats) -> tuple[Floats, Floats]:
         """From bras (m, B, 2, 2^n): (m, B, P) and (m, B, W)."""
+        # Those of amplitudes repeat for all samples.
         arrays = {words.STATE: state, words.BRA: np.ascontiguousarray(bras)}
         return self._cotangents(words.PULL, x, w, arrays, bras.shape[0])
 

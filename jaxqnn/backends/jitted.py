@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxqnn.backends import entries
 from jaxqnn.backends.atoms import Atoms
 from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint, platform
@@ -18,9 +19,8 @@ from jaxqnn.model import Model
 from jaxqnn.processes import refuse_after_fork
 from jaxqnn.program.tables import column_order
 from jaxqnn.promotion import usual_promotion
-from jaxqnn.sharding import entries
 from jaxqnn.sharding.build import check_mesh, mesh_data
-from jaxqnn.sharding.entries import Data, WholeStates
+from jaxqnn.sharding.measured import Data, WholeStates
 from jaxqnn.sweep.gpu import kernels
 from jaxqnn.sweep.gpu.calls import can_sweep
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from jaxqnn.program.tables import Array
+
+Floats = NDArray[np.floating[Any]]
 
 
 class Measurement(Protocol):
@@ -23,5 +28,5 @@ class Measurement(Protocol):
     def pull(self, state: Array, cotangent: Array) -> Array:
         """The state's cotangent (B, 2, 2^n) from one (B, m) of the outputs."""
 
-    def push(self, state: Array, tangents: Array) -> Array:
-        """The outputs' derivatives (B, m, T) along tangents (T, B, 2, 2^n)."""
+    def push(self, state: Floats, tangents: Floats) -> Floats:
+        """The outputs' derivatives (B, m, T) along tangents (T, B, 2, 2^n); JAX finds its own."""

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxqnn.engine.measurement import Measurement
+from jaxqnn.engine.measurement import Floats, Measurement
 from jaxqnn.measure import sums
 from jaxqnn.products import product
 from jaxqnn.program.tables import Array
@@ -26,8 +26,8 @@ _Measurement = TypeVar("_Measurement", bound=Measurement)
 _STATIC = {"static": True}
 
 
-class OfProbabilities:
-    """Outputs that are linear in the labels' probabilities."""
+class Linear:
+    """A linear map of a state's numbers, of which the outputs are made."""
 
     @property
     def num_outputs(self) -> int:
@@ -35,12 +35,20 @@ class OfProbabilities:
         raise NotImplementedError
 
     def read(self, values: Array) -> Array:
-        """The map: (..., 2^n) -> (..., m)."""
+        """The map: (..., 2^n) -> (..., m), or of either part of amplitudes (..., m / 2)."""
         raise NotImplementedError
 
     def transposed(self, cotangent: Array, size: int) -> Array:
-        """Its transpose: (..., m) -> (..., size)."""
+        """Its transpose: (..., m) or (..., m / 2) -> (..., size)."""
         raise NotImplementedError
+
+    def unit(self, state: Array) -> Array:
+        """The cotangents, (m, m), of which each is one output's."""
+        return _numpy(state).eye(self.num_outputs, dtype=state.dtype)
+
+
+class OfProbabilities(Linear):
+    """Outputs that are linear in the labels' probabilities."""
 
     def outputs(self, state: Array) -> Array:
         """See ``engine.measurement``."""
@@ -57,31 +65,14 @@ class OfProbabilities:
         weights = self.transposed(2 * self.unit(state), state.shape[-1])
         return weights[:, None, None] * state
 
-    def push(self, state: Array, tangents: Array) -> Array:
+    def push(self, state: Floats, tangents: Floats) -> Floats:
         """See ``engine.measurement``."""
         along = state[:, 0] * tangents[..., 0, :] + state[:, 1] * tangents[..., 1, :]
-        return _numpy(state).moveaxis(2 * self.read(along), 0, 2)
-
-    def unit(self, state: Array) -> Array:
-        """The cotangents, (m, m), of which each is one output's."""
-        return _numpy(state).eye(self.num_outputs, dtype=state.dtype)
+        return np.moveaxis(2 * self.read(along), 0, 2)
 
 
-class OfAmplitudes:
+class OfAmplitudes(Linear):
     """Outputs that are linear in the amplitudes: as many of their real as of imaginary parts."""
-
-    @property
-    def num_outputs(self) -> int:
-        """m."""
-        raise NotImplementedError
-
-    def read(self, values: Array) -> Array:
-        """The map of either part: (..., 2^n) -> (..., m / 2)."""
-        raise NotImplementedError
-
-    def transposed(self, cotangent: Array, size: int) -> Array:
-        """Its transpose: (..., m / 2) -> (..., size)."""
-        raise NotImplementedError
 
     def outputs(self, state: Array) -> Array:
         """See ``engine.measurement``."""
@@ -97,14 +88,10 @@ class OfAmplitudes:
         found = self.pull(state, self.unit(state))[:, None]
         return _numpy(state).broadcast_to(found, (len(found), *state.shape))
 
-    def push(self, state: Array, tangents: Array) -> Array:
+    def push(self, state: Floats, tangents: Floats) -> Floats:
         """See ``engine.measurement``."""
         found = self.read(tangents).reshape(*tangents.shape[:2], self.num_outputs)
-        return _numpy(state).moveaxis(found, 0, 2)
-
-    def unit(self, state: Array) -> Array:
-        """See ``OfProbabilities``."""
-        return _numpy(state).eye(self.num_outputs, dtype=state.dtype)
+        return np.moveaxis(found, 0, 2)
 
 
 @jax.tree_util.register_dataclass
@@ -124,11 +111,11 @@ class Diagonal(OfProbabilities):
         return int(self.weights.shape[0])
 
     def read(self, values: Array) -> Array:
-        """See ``OfProbabilities``."""
+        """See ``Linear``."""
         return _times(values, self._weights(values).T)
 
     def transposed(self, cotangent: Array, size: int) -> Array:
-        """See ``OfProbabilities``."""
+        """See ``Linear``."""
         return _times(cotangent, self._weights(cotangent))
 
     def _weights(self, like: Array) -> Array:
@@ -152,11 +139,11 @@ class Distribution(OfProbabilities):
         return int(self.label.shape[0])
 
     def read(self, values: Array) -> Array:
-        """See ``OfProbabilities``."""
+        """See ``Linear``."""
         return _gathered(values, self.label)
 
     def transposed(self, cotangent: Array, size: int) -> Array:
-        """See ``OfProbabilities``."""
+        """See ``Linear``."""
         return _scattered(cotangent, self.label, size)
 
 
@@ -179,7 +166,7 @@ class Classes(OfProbabilities):
         return self.num_classes
 
     def read(self, values: Array) -> Array:
-        """See ``OfProbabilities``."""
+        """See ``Linear``."""
         if isinstance(values, np.ndarray):
             rows = values.reshape(-1, values.shape[-1])
             sums_of = [np.bincount(self.of_label, row, self.num_outputs) for row in rows]
@@ -190,7 +177,7 @@ class Classes(OfProbabilities):
         return jnp.moveaxis(found, 0, -1)
 
     def transposed(self, cotangent: Array, size: int) -> Array:
-        """See ``OfProbabilities``."""
+        """See ``Linear``."""
         return cotangent[..., self.of_label]
 
 
@@ -212,11 +199,11 @@ class Amplitudes(OfAmplitudes):
         return 2 * int(self.label.shape[0])
 
     def read(self, values: Array) -> Array:
-        """See ``OfAmplitudes``."""
+        """See ``Linear``."""
         return _gathered(values, self.label)
 
     def transposed(self, cotangent: Array, size: int) -> Array:
-        """See ``OfAmplitudes``."""
+        """See ``Linear``."""
         return _scattered(cotangent, self.label, size)
 
 
@@ -272,15 +259,11 @@ class PauliSums:
         zeros = jnp.zeros((outputs, *state.shape), state.dtype)
         return lax.fori_loop(0, self.shift.shape[0], add, zeros)
 
-    def push(self, state: Array, tangents: Array) -> Array:
+    def push(self, state: Floats, tangents: Floats) -> Floats:
         """See ``engine.measurement``."""
-        count, batch = tangents.shape[:2]
-        if isinstance(state, np.ndarray):
-            bras, outputs = tangents.reshape(-1, *state.shape[1:]), self.num_outputs
-            found = 2 * native.run_means(self.arrays(state), bras, state, outputs)
-            return np.moveaxis(found.reshape(count, batch, outputs), 0, 2)
-        along = jax.vmap(lambda tangent: jax.jvp(self.outputs, (state,), (tangent,))[1])
-        return jnp.moveaxis(along(tangents), 0, 2)
+        bras, outputs = tangents.reshape(-1, *state.shape[1:]), self.num_outputs
+        found = 2 * native.run_means(self.arrays(state), bras, state, outputs)
+        return np.moveaxis(found.reshape(*tangents.shape[:2], outputs), 0, 2)
 
     def arrays(self, state: Array) -> sums.Arrays:
         """The strings beside states of a type."""

@@ -38,6 +38,9 @@ class Arrays(NamedTuple):
     counts: jax.Array
 
 
+# Operands before the two factors.
+_STRINGS = len(Arrays._fields)
+
 means_p = Primitive("jaxqnn_means")
 image_p = Primitive("jaxqnn_image")
 
@@ -66,13 +69,13 @@ def image(arrays: Arrays, state: jax.Array, weight: jax.Array) -> jax.Array:
 
 @means_p.def_abstract_eval
 def _(*operands: Any, outputs: int) -> Any:
-    bra = operands[5]
+    bra = operands[_STRINGS]
     return like(bra, (bra.shape[0], outputs))
 
 
 @image_p.def_abstract_eval
 def _(*operands: Any) -> Any:
-    return operands[5]
+    return operands[_STRINGS]
 
 
 # Derivatives: the strings are constants.
@@ -80,12 +83,12 @@ def _(*operands: Any) -> Any:
 
 def _means_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, outputs: int) -> Any:
     *arrays, bra, ket = primals
-    return _product_jvp(means_p, arrays, (bra, ket), tangents[5:], outputs=outputs)
+    return _product_jvp(means_p, arrays, (bra, ket), tangents[_STRINGS:], outputs=outputs)
 
 
 def _image_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     *arrays, ket, weight = primals
-    return _product_jvp(image_p, arrays, (ket, weight), tangents[5:])
+    return _product_jvp(image_p, arrays, (ket, weight), tangents[_STRINGS:])
 
 
 def _product_jvp(
@@ -107,17 +110,17 @@ def _means_transpose(cotangent: Any, *operands: Any, outputs: int) -> list[Any]:
     *arrays, bra, ket = operands
     of_mean = ad.instantiate_zeros(cotangent)
     if ad.is_undefined_primal(bra):
-        return [None] * 5 + [image_p.bind(*arrays, ket, of_mean), None]
-    return [None] * 6 + [image_p.bind(*arrays, bra, of_mean)]
+        return [None] * _STRINGS + [image_p.bind(*arrays, ket, of_mean), None]
+    return [None] * _STRINGS + [None, image_p.bind(*arrays, bra, of_mean)]
 
 
 def _image_transpose(cotangent: Any, *operands: Any) -> list[Any]:
     *arrays, ket, weight = operands
     of_image = ad.instantiate_zeros(cotangent)
     if ad.is_undefined_primal(ket):
-        return [None] * 5 + [image_p.bind(*arrays, of_image, weight), None]
+        return [None] * _STRINGS + [image_p.bind(*arrays, of_image, weight), None]
     outputs = weight.aval.shape[1]
-    return [None] * 6 + [means_p.bind(*arrays, of_image, ket, outputs=outputs)]
+    return [None] * _STRINGS + [None, means_p.bind(*arrays, of_image, ket, outputs=outputs)]
 
 
 ad.primitive_jvps[means_p] = _means_jvp
@@ -132,10 +135,10 @@ def _batched(
     """A mapped axis becomes a part of the batch; strings are never mapped over."""
     *arrays, first, second = operands
     size = next(o.shape[d] for o, d in zip(operands, dims, strict=True) if d is not None)
-    if any(dim is not None for dim in dims[:5]):
+    if any(dim is not None for dim in dims[:_STRINGS]):
         raise NotImplementedError("Observables cannot be mapped over.")
     merged = []
-    for operand, dim in zip((first, second), dims[5:], strict=True):
+    for operand, dim in zip((first, second), dims[_STRINGS:], strict=True):
         if dim is None:
             whole = jnp.broadcast_to(operand[None], (size, *operand.shape))
         else:
@@ -174,7 +177,7 @@ def times_strings(state: jax.Array, masks: jax.Array, coefficients: jax.Array) -
 
 
 def _xla_means(*operands: jax.Array, outputs: int) -> jax.Array:
-    arrays, (bra, ket) = Arrays(*operands[:5]), operands[5:]
+    arrays, (bra, ket) = Arrays(*operands[:_STRINGS]), operands[_STRINGS:]
 
     def mean(c: jax.Array) -> jax.Array:
         return jnp.sum(bra * image_of(arrays, c, ket), axis=(1, 2))
@@ -185,7 +188,7 @@ def _xla_means(*operands: jax.Array, outputs: int) -> jax.Array:
 
 
 def _xla_image(*operands: jax.Array) -> jax.Array:
-    arrays, (ket, weight) = Arrays(*operands[:5]), operands[5:]
+    arrays, (ket, weight) = Arrays(*operands[:_STRINGS]), operands[_STRINGS:]
 
     def add(c: jax.Array, total: jax.Array) -> jax.Array:
         return total + weight[:, arrays.output[c], None, None] * image_of(arrays, c, ket)
@@ -193,17 +196,14 @@ def _xla_image(*operands: jax.Array) -> jax.Array:
     return lax.fori_loop(0, arrays.shift.shape[0], add, jnp.zeros_like(ket))
 
 
-_Form = Callable[..., Any]
-
-
-def _lowering(here: Any, form: _Form, native: _Form) -> Any:
-    """XLA's own form, or what is native to a device where that can run."""
+def _lowering(name: str, of_xla: Callable[..., Any], here: Any) -> Any:
+    """XLA's own form, or that of the platform's module where it can run."""
 
     def lower(ctx: Any, *operands: Any, **params: Any) -> Any:
-        chosen = native if here is not None and here.serves(ctx) else form
+        form = getattr(here, name) if here is not None and here.serves(ctx) else of_xla
 
         def function(*operands: Any) -> Any:
-            return chosen(*operands, **params)
+            return form(*operands, **params)
 
         with usual_promotion():
             return mlir.lower_fun(function, multiple_results=False)(ctx, *operands)
@@ -211,10 +211,9 @@ def _lowering(here: Any, form: _Form, native: _Form) -> Any:
     return lower
 
 
-for _primitive, _form, _name in ((means_p, _xla_means, "means"), (image_p, _xla_image, "image")):
-    mlir.register_lowering(_primitive, _lowering(None, _form, _form))
-    for _platform, _here in (("cpu", on_cpu), ("cuda", on_cuda)):
-        _rule = _lowering(_here, _form, getattr(_here, _name))
+for _primitive, _name, _of_xla in ((means_p, "means", _xla_means), (image_p, "image", _xla_image)):
+    for _platform, _here in ((None, None), ("cpu", on_cpu), ("cuda", on_cuda)):
+        _rule = _lowering(_name, _of_xla, _here)
         mlir.register_lowering(_primitive, _rule, platform=_platform)
     batching.primitive_batchers[_primitive] = (
         lambda operands, dims, _primitive=_primitive, **params: _batched(

@@ -154,7 +154,8 @@ class JaxNetwork(NeuralNetwork):
         Returns:
             (..., *output_shape), exact, in the precision of the arguments. It follows
             ``set_interpret``. Derivatives are those of ``jaxqnn.expectation`` and
-            ``jaxqnn.probabilities``, in every mode of JAX's.
+            ``jaxqnn.probabilities``: in every mode of JAX's, but in reverse mode alone where a mesh
+            shares states out.
 
         Raises:
             InvalidArgumentError: If the shapes do not fit, or if the estimator, sampler or gradient

@@ -17,7 +17,7 @@ from jaxqnn.model import Model, check_width
 from jaxqnn.program.build import CircuitProgram
 from jaxqnn.program.frames import Frame
 from jaxqnn.sharding.engine import STATE
-from jaxqnn.sharding.entries import BATCH, Data, SplitStates, WholeStates
+from jaxqnn.sharding.measured import BATCH, Data, SplitStates, WholeStates
 from jaxqnn.sharding.outcomes import (
     SplitAmplitudes,
     SplitMeasurement,

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxqnn.promotion import usual_promotion
-from jaxqnn.sharding import entries
-from jaxqnn.sharding.entries import BATCH, Data, WholeStates, batch_axis
+from jaxqnn.sharding.measured import BATCH, Data, WholeStates, batch_axis, pull, run
 
 Function = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -24,20 +23,20 @@ def mesh_function(data: Data, mesh: Mesh) -> Function:
     """
 
     def outputs(inputs: jax.Array, weights: jax.Array) -> jax.Array:
-        return entries.run(data, inputs, weights, mesh=mesh)[0]
+        return run(data, inputs, weights, mesh=mesh)[0]
 
     @usual_promotion()
     def forward(
         inputs: jax.Array, weights: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
-        outputs, state = entries.run(data, inputs, weights, mesh=mesh)
+        outputs, state = run(data, inputs, weights, mesh=mesh)
         return outputs, (inputs, weights, state)
 
     @usual_promotion()
     def reverse(
         residuals: tuple[jax.Array, jax.Array, jax.Array], cotangent: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        return entries.pull(data, *residuals, cotangent, mesh=mesh)
+        return pull(data, *residuals, cotangent, mesh=mesh)
 
     if isinstance(data, WholeStates):
         one: Function = outputs

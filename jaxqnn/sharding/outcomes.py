@@ -17,7 +17,6 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from jaxqnn.engine.layers import relabel
-from jaxqnn.engine.measurement import Measurement
 from jaxqnn.measure.outcomes import Classes, OfAmplitudes, OfProbabilities, PauliSums
 from jaxqnn.measure.sums import times_strings
 from jaxqnn.program.program import Program
@@ -26,8 +25,21 @@ from jaxqnn.sharding.engine import STATE, device_index, device_signs
 Leaf = Any  # a NumPy or JAX array
 
 
-class SplitMeasurement(Measurement, Protocol):
-    """What the entry points need of a measurement."""
+class SplitMeasurement(Protocol):
+    """What is needed of a measurement: as ``Measurement``, of a device's part."""
+
+    @property
+    def num_outputs(self) -> int:
+        """m, on all devices."""
+
+    def outputs(self, state: jax.Array) -> jax.Array:
+        """See the module."""
+
+    def bras(self, state: jax.Array) -> jax.Array:
+        """The gradient of each output by the part, (m, B, 2, 2^(n-s))."""
+
+    def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
+        """The part's cotangent from one of the outputs."""
 
     @property
     def axes(self) -> tuple[str | None, ...] | None:
@@ -72,7 +84,13 @@ class SplitPaulis:
 
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
-        return self._means(state, state)
+
+        def add(c: jax.Array, total: jax.Array) -> jax.Array:
+            found = jnp.sum(state * self._image(c, state), axis=(1, 2))
+            return total.at[:, jnp.asarray(self.output)[c]].add(found)
+
+        zeros = jnp.zeros((state.shape[0], self.num_outputs), state.dtype)
+        return lax.fori_loop(0, self.shift.shape[0], add, zeros)
 
     def pull(self, state: jax.Array, cotangent: jax.Array) -> jax.Array:
         """See ``SplitMeasurement``."""
@@ -90,18 +108,6 @@ class SplitPaulis:
             return total.at[jnp.asarray(self.output)[c]].add(2 * self._image(c, state))
 
         zeros = jnp.zeros((self.num_outputs, *state.shape), state.dtype)
-        return lax.fori_loop(0, self.shift.shape[0], add, zeros)
-
-    def push(self, state: jax.Array, tangents: jax.Array) -> jax.Array:
-        """See ``SplitMeasurement``."""
-        return jnp.moveaxis(jax.vmap(lambda t: 2 * self._means(t, state))(tangents), 0, 2)
-
-    def _means(self, bra: jax.Array, ket: jax.Array) -> jax.Array:
-        def add(c: jax.Array, total: jax.Array) -> jax.Array:
-            found = jnp.sum(bra * self._image(c, ket), axis=(1, 2))
-            return total.at[:, jnp.asarray(self.output)[c]].add(found)
-
-        zeros = jnp.zeros((ket.shape[0], self.num_outputs), ket.dtype)
         return lax.fori_loop(0, self.shift.shape[0], add, zeros)
 
     def _image(self, c: jax.Array, part: jax.Array) -> jax.Array:
@@ -141,7 +147,7 @@ class _InOrder:
         return shifted(values, jnp.asarray(self.flips), jnp.asarray(self.device_flips))
 
     def transposed(self, cotangent: jax.Array, size: int) -> jax.Array:
-        """See ``OfProbabilities``."""
+        """See ``Linear``."""
         del size
         return self.read(cotangent)
 
@@ -177,7 +183,7 @@ class SplitAmplitudes(_InOrder, OfAmplitudes):
         return self.read(cotangent)
 
     def unit(self, state: jax.Array) -> jax.Array:
-        """See ``OfProbabilities``: this device's part of each."""
+        """See ``Linear``: this device's part of each."""
         parts = jnp.eye(2, dtype=state.dtype)[:, None, :, None] * _own_unit(state)[:, None, :]
         return parts.reshape(-1, *state.shape[1:])
 
@@ -200,7 +206,7 @@ class SplitProbabilities(_InOrder, OfProbabilities):
         return SplitProbabilities(PartitionSpec(), PartitionSpec())
 
     def unit(self, state: jax.Array) -> jax.Array:
-        """See ``OfProbabilities``: this device's part of each."""
+        """See ``Linear``: this device's part of each."""
         return _own_unit(state)
 
 

@@ -21,8 +21,13 @@ TARGET = "jaxqnn_sweep"
 
 
 def serves(ctx: Any, name: str) -> bool:
+    """Whether the lowering that asks is for what the sweeps do, on one CPU of this machine."""
+    return name != "bend" and can_call(ctx)
+
+
+def can_call(ctx: Any) -> bool:
     """Whether the lowering that asks is for one CPU of this very machine."""
-    return name != "bend" and is_on_one_device(ctx) and _is_registered()
+    return is_on_one_device(ctx) and _is_registered()
 
 
 def is_on_one_device(ctx: Any) -> bool:

@@ -25,6 +25,8 @@ from jaxqnn.sweep.cpu.job import (
     EVOLVE,
     GROUPS,
     HOLDERS,
+    KET,
+    MASKS,
     MEANS,
     OPERATION,
     OUT,
@@ -77,9 +79,6 @@ _VERSION = 1 << 32
 
 # The words that a call to the thread pool takes.
 _CALL = 5
-
-# Operands of sums of Pauli strings: five arrays of strings, and two factors.
-_OF_SUMS = 7
 
 _LOW_HALF = (1 << 32) - 1
 
@@ -187,8 +186,8 @@ def handle(frame: int) -> int:
     if operation == EVOLVE:
         job[OUT], job[ROOM] = _data(results, 0), _data(results, 1)
     elif operation >= MEANS:
-        for i in range(_OF_SUMS):
-            job[X + i] = _data(arguments, 1 + i)
+        for word in range(MASKS, KET + 1):
+            job[word] = _data(arguments, 1 + word - MASKS)
         job[OUT] = _data(results, 0)
     elif operation == PUSH:
         job[ALONG_X], job[ALONG_W] = _data(arguments, 3), _data(arguments, 4)

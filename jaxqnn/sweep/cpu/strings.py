@@ -173,11 +173,24 @@ def work_sums(address: int) -> None:
     job = words(address)
     group = fetch_add(address + 8 * GROUP, 1)
     while group < job[GROUPS]:
+        # Arguments, not names: a name has one type in Numba.
         if job[IS_SINGLE]:
-            coefficients, first = singles(job[COEFFICIENTS]), singles(job[FIRST])
-            _apply(job, group, coefficients, first, singles(job[KET]), singles(job[OUT]))
+            _apply(
+                job,
+                group,
+                singles(job[COEFFICIENTS]),
+                singles(job[FIRST]),
+                singles(job[KET]),
+                singles(job[OUT]),
+            )
         else:
-            coefficients_, first_ = numbers(job[COEFFICIENTS]), numbers(job[FIRST])
-            _apply(job, group, coefficients_, first_, numbers(job[KET]), numbers(job[OUT]))
+            _apply(
+                job,
+                group,
+                numbers(job[COEFFICIENTS]),
+                numbers(job[FIRST]),
+                numbers(job[KET]),
+                numbers(job[OUT]),
+            )
         fetch_add(address + 8 * DONE, 1)
         group = fetch_add(address + 8 * GROUP, 1)

@@ -18,7 +18,7 @@ from jaxqnn.sweep.cpu import job as words
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES
 from jaxqnn.sweep.cpu.request import Array, address, run
 
-# Strings times amplitudes for which a second thread is worth its start.
+# Chunks of strings times amplitudes for which a second thread is worth its start.
 _MANY = 1 << 21
 
 # Blocks of a part at least, and parts of a state at most.
@@ -32,7 +32,7 @@ def serves(ctx: Any) -> bool:
     """Whether the lowering that asks is for one CPU of this very machine."""
     strings, state = ctx.avals_in[0], ctx.avals_in[-2]
     known = strings.dtype == np.uint32 and state.dtype in (np.float32, np.float64)
-    return known and foreign.serves(ctx, "sums")
+    return known and foreign.can_call(ctx)
 
 
 def means(*operands: jax.Array, outputs: int) -> jax.Array:

@@ -13,14 +13,11 @@ from jaxqnn.sweep.cpu.angles import Cotangents, Slopes, Values, cotangents_at, s
 from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layers import (
     clear,
-    given,
-    given_cotangent,
     has_phases,
     layer_phase,
     relabel,
     rotate,
     size_of_state,
-    start,
     turn,
 )
 from jaxqnn.sweep.cpu.layout import LANES
@@ -35,6 +32,7 @@ from jaxqnn.sweep.cpu.slopes import (
     note_start,
     undo_rotations,
 )
+from jaxqnn.sweep.cpu.starts import given, given_cotangent, start
 from jaxqnn.sweep.cpu.steps import Steps
 
 

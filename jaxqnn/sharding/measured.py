@@ -1,4 +1,4 @@
-"""Value, Jacobian and VJP of a measured program as JAX compiles them: on one device, or on a mesh.
+"""A measured program as each device runs it, mapped over a mesh or on the one device.
 
 Samples are cut along the mesh axis ``BATCH`` and amplitudes along ``STATE``; either may be absent.
 Weights are everywhere, and their cotangents are summed over the mesh. Inputs are (B, P), weights
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
 from jaxqnn.engine.measurement import Measurement
 from jaxqnn.sharding import engine
@@ -28,15 +26,14 @@ from jaxqnn.sweep.primitive import evolve, pull_p
 
 BATCH = "batch"
 
-# Tangents carried through the layers at once; each takes as much memory as the states.
-TANGENTS_AT_ONCE = 8
+Columns = tuple[jax.Array, jax.Array]  # inputs and weights, or their cotangents
 
 
 class Data(Protocol):
     """A measured program as each device runs it."""
 
     @property
-    def measurement(self) -> Any:
+    def measurement(self) -> Measurement | SplitMeasurement:
         """What is measured."""
 
     def specs(self) -> Any:
@@ -48,21 +45,15 @@ class Data(Protocol):
     def output_axes(self) -> tuple[str | None, ...]:
         """The mesh axes of one sample's outputs."""
 
-    def final_state(self, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+    def final_state(self, columns: Columns) -> jax.Array:
         """(B, 2, labels)."""
 
     def outputs(self, state: jax.Array) -> jax.Array:
         """(B, ...)."""
 
     def pull_state(
-        self,
-        inputs: jax.Array,
-        weights: jax.Array,
-        state: jax.Array,
-        bras: jax.Array,
-        *,
-        per_sample: bool,
-    ) -> tuple[jax.Array, jax.Array]:
+        self, columns: Columns, state: jax.Array, bras: jax.Array, *, per_sample: bool
+    ) -> Columns:
         """Cotangents of inputs (m, B, P) and weights (m, B, W) from bras (m, B, 2, labels).
 
         Without ``per_sample`` the weights' are summed over the batch: (m, 1, W).
@@ -89,8 +80,9 @@ class WholeStates:
         """See ``Data``."""
         return (None,)
 
-    def final_state(self, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+    def final_state(self, columns: Columns) -> jax.Array:
         """See ``Data``."""
+        inputs, weights = columns
         return evolve(self.program, inputs[None], weights[None])[0]
 
     def outputs(self, state: jax.Array) -> jax.Array:
@@ -98,17 +90,11 @@ class WholeStates:
         return self.measurement.outputs(state)
 
     def pull_state(
-        self,
-        inputs: jax.Array,
-        weights: jax.Array,
-        state: jax.Array,
-        bras: jax.Array,
-        *,
-        per_sample: bool,
-    ) -> tuple[jax.Array, jax.Array]:
+        self, columns: Columns, state: jax.Array, bras: jax.Array, *, per_sample: bool
+    ) -> Columns:
         """See ``Data``."""
-        classes = inputs.shape[0] if per_sample else 1
-        operands = inputs[None], weights[None], state[None], bras[None]
+        operands = [part[None] for part in (*columns, state, bras)]
+        classes = state.shape[0] if per_sample else 1
         of_inputs, of_weights = pull_p.bind(*operands, program=self.program, classes=classes)
         return of_inputs[0], of_weights[0]
 
@@ -142,9 +128,9 @@ class SplitStates:
         """See ``Data``."""
         return (None,) if self.measurement.axes is None else self.measurement.axes
 
-    def final_state(self, inputs: jax.Array, weights: jax.Array) -> jax.Array:
+    def final_state(self, columns: Columns) -> jax.Array:
         """See ``Data``."""
-        return engine.final_state(self.tables, *self._padded(inputs, weights))
+        return engine.final_state(self.tables, *self._padded(columns))
 
     def outputs(self, state: jax.Array) -> jax.Array:
         """See ``Data``."""
@@ -152,24 +138,22 @@ class SplitStates:
         return found if self.measurement.axes else lax.psum(found, STATE)
 
     def pull_state(
-        self,
-        inputs: jax.Array,
-        weights: jax.Array,
-        state: jax.Array,
-        bras: jax.Array,
-        *,
-        per_sample: bool,
-    ) -> tuple[jax.Array, jax.Array]:
+        self, columns: Columns, state: jax.Array, bras: jax.Array, *, per_sample: bool
+    ) -> Columns:
         """See ``Data``."""
-        columns = self._padded(inputs, weights)
-        of_inputs, of_weights = engine.pull_state(
-            self.tables, *columns, state, jnp.moveaxis(bras, 0, 1), per_sample=per_sample
+        found = engine.pull_state(
+            self.tables,
+            *self._padded(columns),
+            state,
+            jnp.moveaxis(bras, 0, 1),
+            per_sample=per_sample,
         )
-        of_inputs, of_weights = of_inputs[..., : inputs.shape[1]], of_weights[..., : len(weights)]
-        return jnp.moveaxis(of_inputs, 0, 1), jnp.moveaxis(of_weights, 0, 1)
+        of_inputs, of_weights = (jnp.moveaxis(part, 0, 1) for part in found)
+        inputs, weights = columns
+        return of_inputs[..., : inputs.shape[1]], of_weights[..., : len(weights)]
 
-    def _padded(self, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
-        num_inputs, num_weights = self.sizes
+    def _padded(self, columns: Columns) -> Columns:
+        (inputs, weights), (num_inputs, num_weights) = columns, self.sizes
         return (
             jnp.pad(inputs, ((0, 0), (0, num_inputs - inputs.shape[1]))),
             jnp.pad(weights, (0, num_weights - weights.shape[0])),
@@ -186,10 +170,10 @@ def run(
     batch = batch_axis(mesh)
 
     def local(data: Data, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
-        state = data.final_state(inputs, weights)
+        state = data.final_state((inputs, weights))
         return data.outputs(state), state
 
-    return _mapped(
+    return mapped(
         local,
         mesh,
         (data.specs(), PartitionSpec(batch), PartitionSpec()),
@@ -217,11 +201,11 @@ def pull(
         cotangent: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         bra = data.measurement.pull(state, cotangent)[None]
-        of_inputs, of_weights = data.pull_state(inputs, weights, state, bra, per_sample=False)
+        of_inputs, of_weights = data.pull_state((inputs, weights), state, bra, per_sample=False)
         of_weights = of_weights[0, 0]
         return of_inputs[0], of_weights if batch is None else lax.psum(of_weights, batch)
 
-    return _mapped(
+    return mapped(
         local,
         mesh,
         (
@@ -235,94 +219,15 @@ def pull(
     )(data, inputs, weights, state, cotangent)
 
 
-@partial(jax.jit, static_argnames="mesh")
-def value(data: Data, inputs: jax.Array, weights: jax.Array, *, mesh: Mesh | None) -> jax.Array:
-    """The outputs (B, m), on every device."""
-    outputs = run(data, inputs, weights, mesh=mesh)[0]
-    return _everywhere(outputs, mesh).reshape(inputs.shape[0], -1)
-
-
-@partial(jax.jit, static_argnames="mesh")
-def by_cotangents(
-    data: Data, inputs: jax.Array, weights: jax.Array, *, mesh: Mesh | None
-) -> tuple[jax.Array, jax.Array]:
-    """Each sample's outputs by inputs (B, m, P) and weights (B, m, W), in reverse mode."""
-    batch = batch_axis(mesh)
-
-    def local(data: Data, inputs: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
-        state = data.final_state(inputs, weights)
-        bras = data.measurement.bras(state)
-        found = data.pull_state(inputs, weights, state, bras, per_sample=True)
-        return jnp.moveaxis(found[0], 0, 1), jnp.moveaxis(found[1], 0, 1)
-
-    by_inputs, by_weights = _mapped(
-        local,
-        mesh,
-        (data.specs(), PartitionSpec(batch), PartitionSpec()),
-        (PartitionSpec(batch), PartitionSpec(batch)),
-    )(data, inputs, weights)
-    return _everywhere(by_inputs, mesh), _everywhere(by_weights, mesh)
-
-
-@partial(jax.jit, static_argnames="mesh")
-def by_tangents(
-    data: Data, inputs: jax.Array, weights: jax.Array, *, mesh: Mesh | None
-) -> tuple[jax.Array, jax.Array]:
-    """The same in forward mode: one tangent a column, whatever the number of outputs."""
-    (batch, num_inputs), num_weights = inputs.shape, weights.shape[0]
-
-    def outputs(inputs: jax.Array, weights: jax.Array) -> jax.Array:
-        return run(data, inputs, weights, mesh=mesh)[0]
-
-    def along(direction: jax.Array) -> jax.Array:
-        # The same for all samples, whose outputs depend on no others' inputs.
-        step = jnp.broadcast_to(direction[:num_inputs], inputs.shape), direction[num_inputs:]
-        return jax.jvp(outputs, (inputs, weights), step)[1]
-
-    unit = jnp.eye(num_inputs + num_weights, dtype=weights.dtype)
-    found = _everywhere(lax.map(along, unit, batch_size=TANGENTS_AT_ONCE), mesh)
-    found = jnp.moveaxis(found.reshape(len(unit), batch, -1), 0, 2)
-    return found[..., :num_inputs], found[..., num_inputs:]
-
-
-@partial(jax.jit, static_argnames="mesh")
-def vjp(
-    data: Data, inputs: jax.Array, weights: jax.Array, cotangent: jax.Array, *, mesh: Mesh | None
-) -> tuple[jax.Array, jax.Array]:
-    """Cotangents of inputs (B, P) and weights (W,) from one (B, m) of the outputs."""
-    outputs, state = run(data, inputs, weights, mesh=mesh)
-    cotangent = cotangent.reshape(outputs.shape)
-    of_inputs, of_weights = pull(data, inputs, weights, state, cotangent, mesh=mesh)
-    return _everywhere(of_inputs, mesh), of_weights
-
-
 def batch_axis(mesh: Mesh | None) -> str | None:
     """The mesh axis of samples, if there is one."""
     return BATCH if mesh is not None and BATCH in mesh.axis_names else None
 
 
-def put(data: Data, mesh: Mesh | None, device: jax.Device | None) -> Data:
-    """The arrays on the mesh's devices, of however many processes, or on the one device."""
-    if mesh is None:
-        # Copies: an array that a traced function closed over with x64 off is remembered by JAX 0.10
-        # with a buffer of single precision, and would come back as that.
-        placed: Data = jax.device_put(jax.tree.map(np.copy, data), device)
-    else:
-        placed = jax.tree.map(
-            lambda leaf, spec: jax.device_put(leaf, NamedSharding(mesh, spec)), data, data.specs()
-        )
-    return placed
-
-
-def _everywhere(x: jax.Array, mesh: Mesh | None) -> jax.Array:
-    if mesh is None:
-        return x
-    return lax.with_sharding_constraint(x, NamedSharding(mesh, PartitionSpec()))
-
-
-def _mapped(
+def mapped(
     function: Callable[..., Any], mesh: Mesh | None, in_specs: Any, out_specs: Any
 ) -> Callable[..., Any]:
+    """What every device of a mesh does, or the one device itself."""
     if mesh is None:
         return function
     # Replication is not checked: the loops' carries start as constants, the same on all devices.
