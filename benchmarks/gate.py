@@ -3,9 +3,9 @@
     python -m benchmarks.gate COMMIT [--rounds 5] [--loss 0.05]
 
 Both run networks' passes of 2 to 20 qubits and gradients under `jit`, in processes of their own,
-one after the other, so that both meet the same hours of a shared host.  The least time of all rounds
-counts.  Exits with 1 if a row lost more than ``--loss``.  Either runs this very file, so it takes
-nothing from `benchmarks`, which an earlier commit has in another state.
+one after the other, so that both meet the same hours of a shared host.  The least time of all
+rounds counts.  Exits with 1 if a row lost more than ``--loss``.  Either runs this very file, so it
+takes nothing from `benchmarks`, which an earlier commit has in another state.
 """
 
 from __future__ import annotations
