@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -93,7 +94,12 @@ def tensorcircuit(qubits: int) -> Energy:
 
 def pennylane(qubits: int) -> Energy:
     """Return the energy by PennyLane's default.qubit under jit."""
+    import jax
     import pennylane as qml
+    from jax._src.core import is_concrete
+
+    # PennyLane 0.45 asks for it where JAX had it before 0.11.
+    jax.core.is_concrete = is_concrete
 
     words = [qml.Z(i) @ qml.Z(i + 1) for i in range(qubits - 1)]
     words += [qml.X(i) for i in range(qubits)]
@@ -124,7 +130,9 @@ def run_one(peer: str, qubits: int, lock: Path, seconds: float) -> dict[str, Any
     """Return what one library gives and takes, in this process."""
     import jax
 
-    # Without this, complex products of single precision are rounded to ten bits on a GPU.
+    # Without these, complex products of single precision are rounded to ten bits on a GPU: JAX's
+    # setting alone does not reach cuBLAS's complex products, of which TensorCircuit-NG's are.
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
     jax.config.update("jax_default_matmul_precision", "highest")
     started = time.perf_counter()
     function = jax.jit(jax.value_and_grad(PEERS[peer][1](qubits)))

@@ -130,7 +130,7 @@ def test_what_is_no_number_stays_none(dtype: Any, bad: float, emulated_gpu: None
     assert np.all(np.isnan(of_input[0, 1]))
     assert np.all(np.isfinite(of_input[0, 2]))
     assert np.all(np.isfinite(of_input[1]))
-    of_weight = evolve(x, w.at[1, -1].set(bad))
+    of_weight = evolve(x, w.at[1, 0].set(bad))
     assert np.all(np.isnan(of_weight[1]))
     assert np.all(np.isfinite(of_weight[0]))
 
