@@ -24,7 +24,6 @@ from jaxqnn.sharding.measured import Data, WholeStates
 from jaxqnn.sweep.gpu import kernels
 from jaxqnn.sweep.gpu.calls import can_sweep
 
-
 # How many cotangents kernels sweep back in the time of a tangent by XLA: 64 probabilities of 6
 # qubits took 2.0 ms in reverse mode and 5.6 by 30 tangents on an H200 (18 and 157 us each).
 _KERNELS_GAIN = 8
