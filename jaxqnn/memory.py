@@ -78,11 +78,17 @@ def usable_bytes(device: jax.Device | None, wanted: int = 1 << 62) -> int:
     return limit
 
 
+def default_device() -> jax.Device:
+    """The device that JAX computes on where nobody says otherwise."""
+    default = getattr(jax.config, "jax_default_device", None)
+    if isinstance(default, jax.Device):
+        return default
+    return jax.local_devices(backend=default)[0]
+
+
 def free_bytes(device: jax.Device | None) -> int:
     """What is free on a device: its own memory, or for a CPU the host's, within its container."""
-    if device is None:
-        default = getattr(jax.config, "jax_default_device", None)
-        device = default if isinstance(default, jax.Device) else jax.local_devices()[0]
+    device = device or default_device()
     stats = None if device.platform == "cpu" else device.memory_stats()
     if stats and "bytes_limit" in stats:
         return int(stats["bytes_limit"] - stats.get("bytes_in_use", 0))

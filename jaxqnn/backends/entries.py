@@ -5,18 +5,23 @@ Inputs are (B, P), weights (W,); results are on every device.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from jaxqnn.sharding.measured import Data, batch_axis, mapped, pull, run
 
 # Tangents carried through the layers at once; each takes as much memory as the states.
 TANGENTS_AT_ONCE = 8
+
+# The host's memory that a GPU can write to.
+_PINNED = "pinned_host"
 
 
 def put(data: Data, mesh: Mesh | None, device: jax.Device | None) -> Data:
@@ -30,6 +35,21 @@ def put(data: Data, mesh: Mesh | None, device: jax.Device | None) -> Data:
             lambda leaf, spec: jax.device_put(leaf, NamedSharding(mesh, spec)), data, data.specs()
         )
     return placed
+
+
+@cache
+def for_host(entry: Callable[..., Any], device: jax.Device) -> Callable[..., Any]:
+    """An entry point whose results are for NumPy: a GPU writes them into the host's memory itself.
+
+    A copy that the host asks for afterwards takes longer than a small sweep: of 64 samples of 8
+    qubits 0.3 of 0.6 ms on an H200, of 4,096 samples 0.5 of 1.1.
+    """
+    if device.platform != "gpu":
+        return entry
+    if all(memory.kind != _PINNED for memory in device.addressable_memories()):
+        return entry
+    there = SingleDeviceSharding(device, memory_kind=_PINNED)
+    return jax.jit(entry, static_argnames="mesh", out_shardings=there)
 
 
 @partial(jax.jit, static_argnames="mesh")

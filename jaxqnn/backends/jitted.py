@@ -15,6 +15,7 @@ from jaxqnn.backends import entries
 from jaxqnn.backends.atoms import Atoms
 from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint, platform
+from jaxqnn.memory import default_device
 from jaxqnn.model import Model
 from jaxqnn.processes import refuse_after_fork
 from jaxqnn.program.tables import column_order
@@ -68,7 +69,7 @@ class JittedBackend:
     def value(self, x: Floats, w: Floats) -> Floats:
         """See ``Backend``."""
         with self._settings():
-            found = entries.value(self._data, *self._columns(x, w), mesh=self._mesh)
+            found = self._entry(entries.value)(self._data, *self._columns(x, w), mesh=self._mesh)
             return np.asarray(found)
 
     def jacobian(self, x: Floats, w: Floats, *, wrt_inputs: bool) -> tuple[Floats, Floats]:
@@ -76,7 +77,8 @@ class JittedBackend:
         del wrt_inputs  # they cost next to nothing
         derive = entries.by_tangents if self._by_tangents else entries.by_cotangents
         with self._settings():
-            found: Any = derive(self._data, *self._columns(x, w), mesh=self._mesh)
+            columns = self._columns(x, w)
+            found: Any = self._derivative(derive)(self._data, *columns, mesh=self._mesh)
             if self._atoms is not None:
                 found = self._atoms.pull_each(x, w, *found)
             return _on_host(found)
@@ -87,7 +89,8 @@ class JittedBackend:
         def pull(cotangent: Floats) -> tuple[Floats, Floats]:
             with self._settings():
                 columns = self._columns(x, w)
-                found: Any = entries.vjp(self._data, *columns, cotangent, mesh=self._mesh)
+                derive = self._derivative(entries.vjp)
+                found: Any = derive(self._data, *columns, cotangent, mesh=self._mesh)
                 if self._atoms is not None:
                     found = self._atoms.pull_sum(x, w, *found)
                 return _on_host(found)
@@ -106,6 +109,16 @@ class JittedBackend:
         columns = self._atoms.columns(x, w)
         # On a mesh of several processes, only values that are no device's own can be shared.
         return columns if self._mesh is None else jax.tree.map(np.asarray, columns)
+
+    def _entry(self, entry: Any) -> Any:
+        """An entry point whose results are NumPy's next."""
+        if self._mesh is not None:
+            return entry
+        return entries.for_host(entry, self._device or default_device())
+
+    def _derivative(self, entry: Any) -> Any:
+        """The same, unless the formulas of atoms are differentiated after it."""
+        return entry if self._atoms is not None else self._entry(entry)
 
     @cached_property
     def _by_tangents(self) -> bool:
