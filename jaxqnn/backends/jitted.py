@@ -75,8 +75,9 @@ class JittedBackend:
             by_inputs, by_weights = found
             return np.asarray(by_inputs), np.asarray(by_weights)
 
-    def linearized(self, x: Floats, w: Floats) -> tuple[Floats, Pull]:
+    def linearized(self, x: Floats, w: Floats, *, wrt_inputs: bool = True) -> tuple[Floats, Pull]:
         """See ``Backend``; the pull-back evolves the states anew."""
+        del wrt_inputs  # see above
 
         def pull(cotangent: Floats) -> tuple[Floats, Floats]:
             with self._settings():

@@ -94,10 +94,12 @@ def pull(
     bra: jax.Array,
     *,
     classes: int,
+    wrt_inputs: bool = True,
 ) -> list[jax.Array]:
     """See ``primitive``."""
-    count = bra.shape[1]
-    found = _call(PULL, program, x, [x, w, bra, psi], _columns(x, w, count), directions=count)
+    sizes = {"directions": bra.shape[1], "wrt_inputs": wrt_inputs}
+    shapes = _columns(x, w, bra.shape[1])
+    found = _call(PULL, program, x, [x, w, bra, psi], shapes, **sizes)
     return _summed(found, classes)
 
 

@@ -10,7 +10,7 @@ from jaxqnn.sweep.cpu.pointers import Pointer, after, odd
 from jaxqnn.sweep.cpu.room import Room
 from jaxqnn.sweep.cpu.simd import load, store
 from jaxqnn.sweep.cpu.slopes import correlate_two, label_cotangents, undo_two
-from jaxqnn.sweep.cpu.steps import Steps
+from jaxqnn.sweep.cpu.steps import Steps, is_wanted
 from jaxqnn.sweep.cpu.tiles import Tiles, correlate_any, rotate_any, top
 from jaxqnn.sweep.cpu.tiling import PAIR, STEP
 from jaxqnn.sweep.cpu.trigonometry import cos_sin
@@ -128,34 +128,43 @@ def reverse(
     values: Values,
     room: Room,
     bras: int,
+    wrt_inputs: int,
     found: Pointer,
 ) -> None:
-    """Undoes a stage on a tile and its bras; adds the cotangents to ``found``, (m, most, 8)."""
+    """Undoes a stage on a tile and its bras; adds the cotangents to ``found``, (m, most, 8).
+
+    What comes before the earliest step that is wanted is not undone.
+    """
     size, first, work = 1 << tiles.bits, tiles.begin[stage], room.work.phases
     length, most = ROW * size, tiles.most * LANES
     state = room.states
     _set_turns(steps, tiles, stage, row, values, room)
+    last = first
+    if stage == tiles.earliest[wrt_inputs]:
+        while not is_wanted(tiles.steps[last * STEP + 7], wrt_inputs):
+            last += 1
     j = tiles.begin[stage + 1] - 1
-    while j >= first:
-        kind = kind_of(tiles, j)
+    while j >= last:
+        kind, wanted = kind_of(tiles, j), is_wanted(tiles.steps[j * STEP + 7], wrt_inputs)
         if kind == PHASES:
             l = tiles.steps[j * STEP + 1]
-            for o in range(bras):
+            for o in range(bras if wanted else 0):
                 clear(work, LANES * size)
                 label_cotangents(size, state, after(state, (1 + o) * length), work)
                 transform(work, LANES * size)
                 to = after(found, o * most + tiles.steps[j * STEP + 2] * LANES)
                 _note_phases(steps, tiles, l, row, work, to)
-            _set_phases(steps, tiles, l, row, values, size, work)
-            for s in range(1 + bras):
+            if j > last:
+                _set_phases(steps, tiles, l, row, values, size, work)
+            for s in range(1 + bras if j > last else 0):
                 turn(size, after(state, s * length), True, -1.0, work)
         elif kind == PAIR:
             j -= 1
             _undo_pair(steps, tiles, j, (j - first) * LANES, row, room, bras, found)
         else:
-            if tiles.steps[j * STEP + 7]:
+            if wanted:
                 _note_single(steps, tiles, j, row, room, bras, found)
-            if kind == ROTATION:
+            if kind == ROTATION and j > last:
                 for s in range(1 + bras):
                     tile = after(state, s * length)
                     _rotate_single(tiles, j, (j - first) * LANES, -1.0, room, tile)
