@@ -129,7 +129,8 @@ class Evaluator:
     ) -> tuple[Floats, Pull]:
         """Outputs (B, m), and what pulls a cotangent (B, m) back to the inputs' and weights'.
 
-        The inputs' is void if not ``wrt_inputs``.  The final states wait for the cotangent if they are small, else they are evolved again.
+        The inputs' is void if not ``wrt_inputs``. The final states wait for the cotangent if they
+        are small, else they are evolved again.
         """
         x, w = self._checked(inputs, weights)
         pieces = self.plan(x.shape[0], 1)

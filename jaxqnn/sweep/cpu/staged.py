@@ -139,13 +139,14 @@ def reverse(
     length, most = ROW * size, tiles.most * LANES
     state = room.states
     _set_turns(steps, tiles, stage, row, values, room)
-    last = first
-    if stage == tiles.earliest[wrt_inputs]:
+    last, ends = first, stage == tiles.earliest[wrt_inputs]
+    if ends:
         while not is_wanted(tiles.steps[last * STEP + 7], wrt_inputs):
             last += 1
     j = tiles.begin[stage + 1] - 1
     while j >= last:
         kind, wanted = kind_of(tiles, j), is_wanted(tiles.steps[j * STEP + 7], wrt_inputs)
+        goes_on = j > last or not ends
         if kind == PHASES:
             l = tiles.steps[j * STEP + 1]
             for o in range(bras if wanted else 0):
@@ -154,9 +155,9 @@ def reverse(
                 transform(work, LANES * size)
                 to = after(found, o * most + tiles.steps[j * STEP + 2] * LANES)
                 _note_phases(steps, tiles, l, row, work, to)
-            if j > last:
+            if goes_on:
                 _set_phases(steps, tiles, l, row, values, size, work)
-            for s in range(1 + bras if j > last else 0):
+            for s in range(1 + bras if goes_on else 0):
                 turn(size, after(state, s * length), True, -1.0, work)
         elif kind == PAIR:
             j -= 1
@@ -164,7 +165,7 @@ def reverse(
         else:
             if wanted:
                 _note_single(steps, tiles, j, row, room, bras, found)
-            if kind == ROTATION and j > last:
+            if kind == ROTATION and goes_on:
                 for s in range(1 + bras):
                     tile = after(state, s * length)
                     _rotate_single(tiles, j, (j - first) * LANES, -1.0, room, tile)
