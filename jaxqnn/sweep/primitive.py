@@ -16,8 +16,8 @@ directions of w of their own (vmap over samples that share w):
     x (E, B, P), w (E, W), psi (E, B, 2, 2^n), dpsi and lambda (E, T, B, 2, 2^n),
     dx and x' (E, T, B, P), dw and w' (E, T, C, W)
 
-``curve`` takes lambda with T or 1.  ``pull`` may be asked for w' alone, which needs no sweep back to
-the first steps of a circuit; x' is zeros then.  A mapped axis becomes a part of E where w has it,
+``curve`` takes lambda with T or 1.  ``pull`` may be asked for w' alone: x' is zeros then, and the
+first steps of a circuit need not be undone.  A mapped axis becomes a part of E where w has it,
 of B and C where only x has, else of T, so that vmap to any depth is one batch.
 """
 
