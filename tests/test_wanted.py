@@ -31,7 +31,7 @@ from jaxqnn.sweep.cpu.request import Sizes, template
 from jaxqnn.sweep.cpu.written import HEAD
 from jaxqnn.sweep.primitive import evolve, pull_p
 
-N = 5
+N = 6  # so that there are several stages, and lanes may be labels
 ATOL = 1e-9
 CIRCUITS: dict[str, Callable[[], Case]] = {
     "mixed": CASES["mixed"],
@@ -213,7 +213,7 @@ def test_a_backend_asked_for_weights(name: str, way: str) -> None:
     measured = observables(case.circuit.num_qubits)
     model = Model(case.circuit, Expectation(measured), case.inputs, case.weights)
     diagonal = Model(case.circuit, Expectation(measured[:1]), case.inputs, case.weights)
-    for batch in (1, 9):  # lanes are labels, if there are six qubits, and samples
+    for batch in (1, 9):  # lanes are labels, and samples
         x, w = drawn(case, batch)
         expected = slopes_of(case, x, w)[..., x.shape[1] :]
         cotangent = np.random.default_rng(0).normal(size=expected.shape[:2])
