@@ -146,7 +146,7 @@ def reverse(
     j = tiles.begin[stage + 1] - 1
     while j >= last:
         kind, wanted = kind_of(tiles, j), is_wanted(tiles.steps[j * STEP + 7], wrt_inputs)
-        goes_on = j > last or not ends
+        goes_on = not (ends and _is_beside(steps, tiles, j, last))
         if kind == PHASES:
             l = tiles.steps[j * STEP + 1]
             for o in range(bras if wanted else 0):
@@ -161,7 +161,7 @@ def reverse(
                 turn(size, after(state, s * length), True, -1.0, work)
         elif kind == PAIR:
             j -= 1
-            _undo_pair(steps, tiles, j, (j - first) * LANES, row, room, bras, found)
+            _undo_pair(steps, tiles, j, (j - first) * LANES, row, room, bras, goes_on, found)
         else:
             if wanted:
                 _note_single(steps, tiles, j, row, room, bras, found)
@@ -170,6 +170,18 @@ def reverse(
                     tile = after(state, s * length)
                     _rotate_single(tiles, j, (j - first) * LANES, -1.0, room, tile)
         j -= 1
+
+
+@compiled
+def _is_beside(steps: Steps, tiles: Tiles, j: int, last: int) -> bool:
+    """Whether a step is the last to be swept, or a rotation of its layer: those commute."""
+    if j == last:
+        return True
+    for i in (j, last):
+        if kind_of(tiles, i) not in (PAIR, ROTATION):
+            return False
+    count = steps.num_rotated
+    return tiles.steps[j * STEP + 1] // count == tiles.steps[last * STEP + 1] // count
 
 
 @compiled
@@ -199,9 +211,10 @@ def _undo_pair(
     row: int,
     room: Room,
     bras: int,
+    goes_on: bool,
     found: Pointer,
 ) -> None:
-    """Undoes two rotations of a tile and its bras, and adds their cotangents."""
+    """Undoes two rotations of a tile and its bras if it goes on, and adds their cotangents."""
     length, own, state = ROW << tiles.bits, room.tiled.own, room.states
     low, high = top(tiles.steps[j * STEP + 3]), top(tiles.steps[(j + 1) * STEP + 3])
     of_low, of_high, at_high = 0, LANES, at + LANES
@@ -212,10 +225,11 @@ def _undo_pair(
     for o in range(bras - 1, -1, -1):
         bra = after(state, (1 + o) * length)
         clear(own, 2 * LANES)
-        if o > 0:
+        if o > 0 or not goes_on:
             correlate_two(length, low, high, state, bra, own, of_low, of_high)
+        if o > 0 and goes_on:
             rotate_two(bra, length, low, high, cosine, sine, at, at_high, -1.0)
-        else:
+        elif goes_on:
             undo_two(length, low, high, cosine, sine, at, at_high, state, bra, own, of_low, of_high)
         for i in range(2):
             if tiles.steps[(j + i) * STEP + 7]:
