@@ -6,6 +6,7 @@ Where they begin is a matter of structure, so there is a circuit here for every 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
@@ -297,23 +298,23 @@ def test_cotangents_of_inputs_that_nobody_wants_are_zeros(
     case = CIRCUITS["uploaded_again"]()
     program = Model(case.circuit, Expectation(), case.inputs, case.weights).arrays
     with jax.enable_x64(True):
-        x, w = (jnp.asarray(part)[None] for part in drawn(case, 4))
+        x, w = [jnp.asarray(part)[None] for part in drawn(case, 4)]
         psi = evolve(program, x, w)
         bra = jnp.asarray(np.random.default_rng(0).normal(size=(1, 2, *psi.shape[1:])))
 
-        def pulled(x: Any, w: Any, bra: Any, wrt_inputs: bool) -> Any:
+        def pulled(wrt_inputs: bool, x: Any, w: Any, bra: Any) -> Any:
             params = {"program": program, "classes": 2, "wrt_inputs": wrt_inputs}
             return pull_p.bind(x, w, psi, bra, **params)
 
-        whole, alone = (jax.jit(pulled, static_argnums=3)(x, w, bra, way) for way in (True, False))
+        whole, alone = (jax.jit(pulled, static_argnums=0)(way, x, w, bra) for way in (True, False))
         assert np.abs(whole[0]).min() > 0
         assert_all_close(alone, (np.zeros(whole[0].shape), whole[1]), atol=1e-12)
         # Nor do they change: neither with the columns, nor as a map of what they are made of.
-        _, slopes = jax.jvp(lambda *given: pulled(*given, False), (x, w, bra), (x, w, bra))
-        _, all_slopes = jax.jvp(lambda *given: pulled(*given, True), (x, w, bra), (x, w, bra))
+        _, slopes = jax.jvp(partial(pulled, False), (x, w, bra), (x, w, bra))
+        _, all_slopes = jax.jvp(partial(pulled, True), (x, w, bra), (x, w, bra))
         assert_all_close(slopes, (np.zeros(whole[0].shape), all_slopes[1]), atol=1e-12)
-        _, back = jax.vjp(lambda bra: pulled(x, w, bra, False), bra)
-        (expected,) = jax.vjp(lambda bra: pulled(x, w, bra, True)[1], bra)[1](alone[1])
+        _, back = jax.vjp(partial(pulled, False, x, w), bra)
+        (expected,) = jax.vjp(lambda bra: pulled(True, x, w, bra)[1], bra)[1](alone[1])
         np.testing.assert_allclose(back(whole[:1] + alone[1:])[0], expected, atol=1e-12)
 
 

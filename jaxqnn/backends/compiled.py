@@ -17,7 +17,7 @@ from jaxqnn.backends.atoms import Atoms
 from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint
 from jaxqnn.engine.measurement import Measurement
-from jaxqnn.measure.outcomes import Diagonal, in_precision
+from jaxqnn.measure.outcomes import Diagonal, PauliSums, in_precision
 from jaxqnn.model import Model
 from jaxqnn.processes import cores, refuse_after_fork
 from jaxqnn.promotion import usual_promotion
@@ -101,24 +101,32 @@ class CompiledBackend:
         wrt_inputs = wrt_inputs or self._model.has_mixed_atoms
         with np.errstate(all="ignore"):
             columns = self._columns(x, w)
-            # One diagonal of a large state costs no pass of its own; its Jacobian is the pull-back.
-            is_one = self._is_tiled and self._weights is not None and len(self._weights) == 1
-            if is_one:
+            # The Jacobian of one output is its pull-back. One diagonal of a large state costs no
+            # pass of its own, and one sum of Pauli strings has its bra and its value in one.
+            is_one, bras = self._model.num_outputs == 1, None
+            if is_one and self._is_tiled and self._weights is not None:
                 state = aligned((x.shape[0], 2, self._size), columns[0].dtype)
                 outputs = self._measured(*columns, state)
+            elif is_one and isinstance(self._measurement, PauliSums):
+                state = self._evolved(*columns)
+                outputs, bras = self._measurement.with_bras(state)
             else:
+                is_one = False
                 state = self._evolved(*columns)
                 outputs = self._measurement.outputs(state)
 
         def pull(cotangent: Floats) -> tuple[Floats, Floats]:
             with np.errstate(all="ignore"):
-                if is_one:
-                    of_x, of_w = self._pulled_each(*columns, state, wrt_inputs=wrt_inputs)
-                    found = cotangent * of_x[0], (cotangent * of_w[0]).sum(axis=0)
-                else:
-                    bras = self._measurement.pull(state, cotangent)[None]
-                    of_x, of_w = self._pulled(*columns, state, bras, wrt_inputs=wrt_inputs)
+                if not is_one:
+                    own = self._measurement.pull(state, cotangent)[None]
+                    of_x, of_w = self._pulled(*columns, state, own, wrt_inputs=wrt_inputs)
                     found = of_x[0], of_w[0].sum(axis=0)
+                else:
+                    if bras is None:
+                        of_x, of_w = self._pulled_each(*columns, state, wrt_inputs=wrt_inputs)
+                    else:
+                        of_x, of_w = self._pulled(*columns, state, bras, wrt_inputs=wrt_inputs)
+                    found = cotangent * of_x[0], (cotangent * of_w[0]).sum(axis=0)
             if self._atoms is None:
                 return found
             with self._jax():

@@ -35,7 +35,7 @@ def pull(
     bra: jax.Array,
     *,
     classes: int,
-    wrt_inputs: bool,
+    wrt_inputs: bool = True,
 ) -> Any:
     """See ``primitive``."""
     of_x, of_w = _over_members(partial(_pull_one, program, classes), x, w, psi, bra)

@@ -110,7 +110,8 @@ def _trained(program: Program) -> tuple[list[int], list[int], list[int]]:
     starts = [trained_by(angle, of_samples) for angle in program.start]
     phases = [[trained_by(a, of_samples) for _, a in layer.phases] for layer in program.layers]
     turned = [[trained_by(a, of_samples) for a in layer.rotations] for layer in program.layers]
-    return starts, *([max(of, default=0) for of in each] for each in (phases, turned))
+    of_phases, of_turned = ([max(of, default=0) for of in each] for each in (phases, turned))
+    return starts, of_phases, of_turned
 
 
 _Phases = Sequence[Sequence[tuple[int, Angle]]]

@@ -83,7 +83,7 @@ def pull(
     bra: jax.Array,
     *,
     classes: int,
-    wrt_inputs: bool,
+    wrt_inputs: bool = True,
 ) -> list[jax.Array]:
     """See ``primitive``."""
     (members, batch, inputs), count, n = x.shape, bra.shape[1], program.num_qubits
