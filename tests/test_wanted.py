@@ -272,12 +272,12 @@ def test_second_derivatives_by_one_and_by_both(name: str) -> None:
             return function(x, w)[0]
 
         by_weights, by_inputs = jax.grad(value, 1), jax.grad(value, 0)
-        x, w = jnp.asarray(x[0]), jnp.asarray(w)
+        point = jnp.asarray(x[0]), jnp.asarray(w)
         for derive in (jax.jacrev, jax.jacfwd):
             found = [
-                jax.jit(derive(by_weights, 1))(x, w),
-                jax.jit(derive(by_weights, 0))(x, w),
-                jax.jit(derive(by_inputs, 1))(x, w),
+                jax.jit(derive(by_weights, 1))(*point),
+                jax.jit(derive(by_weights, 0))(*point),
+                jax.jit(derive(by_inputs, 1))(*point),
             ]
             parts = (
                 expected[inputs:, inputs:],
