@@ -87,6 +87,20 @@ def test_states_in_one_tile_and_in_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     program = arrays_of(built(num_qubits, ansatz, 2))
+    with jax.enable_x64(dtype is np.float64):
+        compare_with_the_cpus(program, dtype, bits, members, batch, count, classes, monkeypatch)
+
+
+def compare_with_the_cpus(
+    program: ProgramArrays,
+    dtype: Any,
+    bits: int,
+    members: int,
+    batch: int,
+    count: int,
+    classes: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     x, w, bra = operands(program, dtype, members, batch, count)
     assert foreign._is_registered()
     psi = jax.jit(lambda *given: foreign.evolve(program, *given))(x, w)
@@ -97,12 +111,28 @@ def test_states_in_one_tile_and_in_many(
     monkeypatch.setattr(calls, "_TILE_BITS", {4: bits, 8: bits})
     # Fewer blocks than tiles: each goes on to further ones.
     monkeypatch.setattr(calls, "_CHUNKS", 3)
-    rounding = 1e-12 if dtype is np.float64 else 1e-4
+    rounding = 1e-12 if dtype is np.float64 else 3e-6
     state = jax.jit(lambda x, w: calls.evolve(program, x, w))(x, w)
     np.testing.assert_allclose(state, psi, atol=rounding)
     found = jax.jit(lambda *given: calls.pull(program, *given, classes=classes))(x, w, psi, bra)
     for mine, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=rounding * np.abs(theirs).max(initial=1))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_no_number_stays_none(dtype: Any, bad: float, emulated_gpu: None) -> None:
+    """Single precision's phases are integers, which have no NaN."""
+    program = arrays_of(built(4, efficient_su2, 1))
+    x, w, _ = operands(program, dtype, 2, 3, 1)
+    evolve = jax.jit(lambda x, w: calls.evolve(program, x, w))
+    of_input = evolve(x.at[0, 1, 0].set(bad), w)
+    assert np.all(np.isnan(of_input[0, 1]))
+    assert np.all(np.isfinite(of_input[0, 2]))
+    assert np.all(np.isfinite(of_input[1]))
+    of_weight = evolve(x, w.at[1, -1].set(bad))
+    assert np.all(np.isnan(of_weight[1]))
+    assert np.all(np.isfinite(of_weight[0]))
 
 
 def test_tiles_fit_into_the_shared_memory_of_a_block(

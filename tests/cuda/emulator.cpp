@@ -33,6 +33,9 @@ template <typename T> T __shfl_xor_sync(unsigned, T value, int step) {
     return found;
 }
 
+static void sincospif(float x, float* s, float* c) {
+    *s = (float)std::sin(M_PI * x), *c = (float)std::cos(M_PI * x);
+}
 static int __clz(unsigned x) { return __builtin_clz(x); }
 static int __popc(unsigned x) { return __builtin_popcount(x); }
 template <typename T> T __ldg(const T* at) { return *at; }

@@ -71,7 +71,7 @@ def evolve(program: ProgramArrays, x: jax.Array, w: jax.Array) -> jax.Array:
     how = _planned(program, x.dtype)
     shape = jax.ShapeDtypeStruct((members, batch, 2, 1 << n), x.dtype)
     job = _job("forward", how, n, x.dtype, members * batch, batch, 1)
-    (state,) = _call(how, job, [shape], *_angles(how, x, w))
+    (state,) = _call(how, job, [shape], *_angles(how, x.dtype, *_columns(how, x, w)))
     return state
 
 
@@ -96,18 +96,19 @@ def pull(
         jax.ShapeDtypeStruct((members, count, batch, int(job[-1]), how.slots), x.dtype),
         jax.ShapeDtypeStruct((room,), x.dtype),
     ]
-    found, _ = _call(how, job, results, *_angles(how, x, w), psi, bra)
-    slots = jnp.sum(found, axis=3)
     shared, own = _columns(how, x, w)
-    by_own = _over_uses(how.of_own, own[:, None], slots)
-    of_classes = slots.reshape(members, count, classes, batch // classes, how.slots)
-    of_w = _over_uses(how.of_shared, shared[:, None, None], jnp.sum(of_classes, axis=3))
-    through_own = by_own[..., inputs:]
-    if through_own.shape[-1]:
-        apart = through_own.reshape(members, count, classes, batch // classes, -1)
-        of_w = of_w + jnp.sum(apart, axis=3)
-    of_x = by_own[..., :inputs]
-    return [of_x if wrt_inputs else jnp.zeros_like(of_x), of_w]
+    found, _ = _call(how, job, results, *_angles(how, x.dtype, shared, own), psi, bra)
+    with jax.enable_x64(True):
+        slots = jnp.sum(found, axis=3, dtype=shared.dtype)
+        by_own = _over_uses(how.of_own, own[:, None], slots)
+        of_classes = slots.reshape(members, count, classes, batch // classes, how.slots)
+        of_w = _over_uses(how.of_shared, shared[:, None, None], jnp.sum(of_classes, axis=3))
+        through_own = by_own[..., inputs:]
+        if through_own.shape[-1]:
+            apart = through_own.reshape(members, count, classes, batch // classes, -1)
+            of_w = of_w + jnp.sum(apart, axis=3)
+        of_x = by_own[..., :inputs].astype(x.dtype)
+        return [of_x if wrt_inputs else jnp.zeros_like(of_x), of_w.astype(x.dtype)]
 
 
 def _call(how: Plan, job: Job, results: Sequence[Any], *operands: jax.Array) -> list[jax.Array]:
@@ -124,24 +125,40 @@ def _planned(program: ProgramArrays, dtype: Any) -> Plan:
 
 
 def _columns(how: Plan, x: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """[1, weights] (E, 1 + W), and the samples' (E, B, 1 + P), where they count weights too."""
-    (members, batch, inputs), weights = x.shape, w.shape[1]
-    one = jnp.ones((members, 1), x.dtype)
-    parts = [jnp.broadcast_to(one[:, None], (members, batch, 1)), x]
-    if how.of_own.use_other.shape[0] > inputs:
-        parts.append(jnp.broadcast_to(w[:, None], (members, batch, weights)))
-    return jnp.concatenate([one, w], axis=1), jnp.concatenate(parts, axis=2)
+    """[1, weights] (E, 1 + W), and the samples' (E, B, 1 + P), where they count weights too.
+
+    They are of double precision, also where JAX's 64-bit mode is off: an angle is often a small
+    difference of large terms, and costs nothing beside the sweep.
+    """
+    with jax.enable_x64(True):
+        x, w = x.astype(np.float64), w.astype(np.float64)
+        (members, batch, inputs), weights = x.shape, w.shape[1]
+        one = jnp.ones((members, 1), x.dtype)
+        parts = [jnp.broadcast_to(one[:, None], (members, batch, 1)), x]
+        if how.of_own.use_other.shape[0] > inputs:
+            parts.append(jnp.broadcast_to(w[:, None], (members, batch, weights)))
+        return jnp.concatenate([one, w], axis=1), jnp.concatenate(parts, axis=2)
 
 
-def _angles(how: Plan, x: jax.Array, w: jax.Array) -> tuple[jax.Array, ...]:
-    """What ``Job`` calls turns, shared, own and start."""
-    shared, own = _columns(how, x, w)
-    return (
-        _cos_sin(_evaluate(how.turns, shared)),
-        _evaluate(how.shared, shared),
-        _evaluate(how.own, own),
-        _cos_sin(_evaluate(how.start, own)),
-    )
+def _angles(how: Plan, dtype: Any, shared: jax.Array, own: jax.Array) -> tuple[jax.Array, ...]:
+    """What ``Job`` calls turns, shared, own and start, of ``_columns``."""
+    with jax.enable_x64(True):
+        phases, own_phases = _evaluate(how.shared, shared), _evaluate(how.own, own)
+        start = _cos_sin(_evaluate(how.start, own))
+        if dtype == np.float32:
+            # Integers have no NaN: the state that a sweep starts from has it for them.
+            is_number = jnp.all(jnp.isfinite(own_phases), axis=-1)
+            is_number &= jnp.all(jnp.isfinite(phases), axis=-1)[:, None]
+            start = jnp.where(is_number[..., None, None], start, jnp.nan)
+            phases, own_phases = _of_periods(phases), _of_periods(own_phases)
+        turns = _cos_sin(_evaluate(how.turns, shared))
+        return turns.astype(dtype), phases, own_phases, start.astype(dtype)
+
+
+def _of_periods(angle: jax.Array) -> jax.Array:
+    """Angles as 32-bit integers, 2^32 to their period of 4 pi; see ``Phase`` in ``sweep.cu``."""
+    periods = angle / (4 * math.pi)
+    return ((periods - jnp.round(periods)) * 2.0**32).astype(np.int32)
 
 
 def _evaluate(table: TermTable, columns: jax.Array) -> jax.Array:

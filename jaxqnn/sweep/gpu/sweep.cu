@@ -24,7 +24,7 @@ enum { STEPS, RECORDS_AT, FIRST_RECORD, NUM_PASSES, COLUMNS, FREE = COLUMNS + 16
 struct Job {
     const int* plan;
     const void* turns;   // (E, 2, 3 steps): cosines and sines of half the rotations' angles
-    const void* shared;  // (E, K): phases that the batch shares
+    const void* shared;  // (E, K): phases that the batch shares, as ``Phase`` says
     const void* own;     // (E B, K'): the samples' own
     const void* start;   // (E B, 2, n): cosines and sines of half the start's angles
     const void* ket_in;  // (E B, 2, 2^n)
@@ -37,8 +37,26 @@ struct Job {
     i64 n, t, batch, directions, turns_count, phases, own_phases, num_slots, chunks;
 };
 
-__device__ __forceinline__ void cos_sin(float x, float* c, float* s) { sincosf(x, s, c); }
-__device__ __forceinline__ void cos_sin(double x, double* c, double* s) { sincos(x, s, c); }
+// The angle of a phase, and what a label's phases sum up to: half of it.  In single precision these
+// are integers, 2^32 to the whole period of 4 pi: a sum of many angles in float would lose digits
+// that cosine and sine need, and integers wrap around as angles do.
+template <typename R> struct Phase;
+
+template <> struct Phase<double> {
+    typedef double Value;
+    static __device__ __forceinline__ double half(double angle) { return 0.5 * angle; }
+    static __device__ __forceinline__ void cos_sin(double x, double* c, double* s) {
+        sincos(x, s, c);
+    }
+};
+
+template <> struct Phase<float> {
+    typedef u32 Value;
+    static __device__ __forceinline__ u32 half(u32 angle) { return angle; }
+    static __device__ __forceinline__ void cos_sin(u32 x, float* c, float* s) {
+        sincospif((float)(int)x * (1 / 2147483648.0f), s, c);
+    }
+};
 
 __device__ __forceinline__ u32 odd(u32 x) { return __popc(x) & 1; }
 
@@ -80,7 +98,7 @@ __device__ __forceinline__ void each_coset(const Tile<R>& tile, const int* recor
         f(selected_of<MOST_COSETS>(record + COSETS, i), shift);
 }
 
-template <typename R> __device__ __forceinline__ R of_warp(R value) {
+template <typename V> __device__ __forceinline__ V of_warp(V value) {
 #pragma unroll
     for (int step = 16; step > 0; step >>= 1) value += __shfl_xor_sync(0xffffffffu, value, step);
     return value;
@@ -106,7 +124,8 @@ __device__ __forceinline__ void turn_pairs(R* re, R* im, const R* c, const R* s)
 }
 
 template <typename R> struct Angles {
-    const R *turns, *shared, *own;
+    const R* turns;
+    const typename Phase<R>::Value *shared, *own;
     i64 count;
 };
 
@@ -203,22 +222,22 @@ __device__ __forceinline__ void note_rotations(
 }
 
 // One pass of a Walsh-Hadamard transform over up to three bits.
-template <int K, typename R, typename Load, typename Store>
+template <int K, typename V, typename R, typename Load, typename Store>
 __device__ __forceinline__ void transform_pass(
     const Tile<R>& tile, const int* record, Load load, Store store
 ) {
     each_coset<K>(tile, record, [&](u32 first, const u32* shift) {
-        R value[1 << K];
+        V value[1 << K];
 #pragma unroll
         for (int j = 0; j < 1 << K; ++j) value[j] = load(first ^ shift[j]);
 #pragma unroll
         for (int g = 0; g < K; ++g) {
             // The first of a pair is the one whose bit is zero, which may be the second here.
-            R sign = first & shift[1 << g] ? R(-1) : R(1);
+            V sign = first & shift[1 << g] ? V(-1) : V(1);
 #pragma unroll
             for (int j = 0; j < 1 << K; ++j) {
                 if (j >> g & 1) continue;
-                R x = value[j], y = value[j | 1 << g];
+                V x = value[j], y = value[j | 1 << g];
                 value[j] = y + sign * x;
                 value[j | 1 << g] = x - sign * y;
             }
@@ -229,13 +248,13 @@ __device__ __forceinline__ void transform_pass(
     __syncthreads();
 }
 
-// The whole transform; the first pass reads by ``load``, the last writes by ``store``.
-template <typename R, typename Load, typename Store>
+// The whole transform of ``V``; the first pass reads by ``load``, the last writes by ``store``.
+template <typename V, typename R, typename Load, typename Store>
 __device__ __forceinline__ void transform(const Tile<R>& tile, Load load, Store store) {
     int count = tile.head[NUM_PASSES];
-    R* work = tile.work;
+    V* work = (V*)tile.work;
     auto read = [=](u32 at) { return work[at]; };
-    auto write = [=](u32 at, R value) { work[at] = value; };
+    auto write = [=](u32 at, V value) { work[at] = value; };
     for (int i = 0; i < count; ++i) {
         const int* record = tile.passes + RECORD * i;
         bool is_first = i == 0, is_last = i == count - 1;
@@ -243,28 +262,29 @@ __device__ __forceinline__ void transform(const Tile<R>& tile, Load load, Store 
             int k = record[COUNT];
             auto any = [=](u32 at) { return is_first ? load(at) : read(at); };
             if (k == 3)
-                transform_pass<3>(tile, record, any, store);
+                transform_pass<3, V>(tile, record, any, store);
             else if (k == 2)
-                transform_pass<2>(tile, record, any, store);
+                transform_pass<2, V>(tile, record, any, store);
             else
-                transform_pass<1>(tile, record, any, store);
+                transform_pass<1, V>(tile, record, any, store);
         } else if (is_first) {
-            transform_pass<3>(tile, record, load, write);
+            transform_pass<3, V>(tile, record, load, write);
         } else {
-            transform_pass<3>(tile, record, read, write);
+            transform_pass<3, V>(tile, record, read, write);
         }
     }
 }
 
 // What phase j adds to the angles of a tile's labels.
 template <typename R>
-__device__ __forceinline__ R phase(
+__device__ __forceinline__ typename Phase<R>::Value phase(
     const int* phases, int j, u32 base, const Angles<R>& angles
 ) {
     int source = __ldg(phases + 4 * j);
     u32 mask = __ldg(phases + 4 * j + 1);
-    R angle = source < 0 ? __ldg(angles.own - 1 - source) : __ldg(angles.shared + source);
-    return odd(base & mask) ? R(0.5) * angle : R(-0.5) * angle;
+    auto half = Phase<R>::half(
+        source < 0 ? __ldg(angles.own - 1 - source) : __ldg(angles.shared + source));
+    return odd(base & mask) ? half : -half;
 }
 
 // The phases of a layer: forward, or back with their cotangents.
@@ -276,10 +296,12 @@ __device__ __forceinline__ void turn(
     const int* patterns = plan + record[PATTERNS_AT];
     const int* phases = plan + record[PHASES_AT];
     int count = record[NUM_PATTERNS], heavy = record[NUM_HEAVY];
+    typedef typename Phase<R>::Value V;
     R *kr = tile.kr, *ki = tile.ki, *br = tile.br, *bi = tile.bi, *work = tile.work;
+    V* sums = (V*)work;
     if (BACK && record[TRAINS]) {
         auto slope = [=](u32 at) { return bi[at] * kr[at] - br[at] * ki[at]; };
-        transform(tile, slope, [=](u32 at, R value) { work[at] = value; });
+        transform<R>(tile, slope, [=](u32 at, R value) { work[at] = value; });
         for (int i = tile.thread; i < record[NUM_PHASES]; i += tile.threads) {
             int slot = __ldg(phases + 4 * i + 2);
             if (slot < 0) continue;
@@ -288,28 +310,28 @@ __device__ __forceinline__ void turn(
         }
         __syncthreads();
     }
-    for (int i = tile.thread; i < 1 << tile.bits; i += tile.threads) work[i] = 0;
+    for (int i = tile.thread; i < 1 << tile.bits; i += tile.threads) sums[i] = 0;
     __syncthreads();
     // Patterns of many phases, each by a warp; those of few, each by a thread.
     for (int i = tile.thread >> 5; i < heavy; i += tile.threads >> 5) {
-        R sum = 0;
+        V sum = 0;
         int end = __ldg(patterns + 3 * i + 2);
         for (int j = __ldg(patterns + 3 * i + 1) + (tile.thread & 31); j < end; j += 32)
             sum += phase(phases, j, base, angles);
         sum = of_warp(sum);
-        if ((tile.thread & 31) == 0) work[__ldg(patterns + 3 * i)] = sum;
+        if ((tile.thread & 31) == 0) sums[__ldg(patterns + 3 * i)] = sum;
     }
     for (int i = heavy + tile.thread; i < count; i += tile.threads) {
-        R sum = 0;
+        V sum = 0;
         int end = __ldg(patterns + 3 * i + 2);
         for (int j = __ldg(patterns + 3 * i + 1); j < end; ++j)
             sum += phase(phases, j, base, angles);
-        work[__ldg(patterns + 3 * i)] = sum;
+        sums[__ldg(patterns + 3 * i)] = sum;
     }
     __syncthreads();
-    transform(tile, [=](u32 at) { return work[at]; }, [=](u32 at, R angle) {
+    transform<V>(tile, [=](u32 at) { return sums[at]; }, [=](u32 at, V half) {
         R c, s;
-        cos_sin(angle, &c, &s);
+        Phase<R>::cos_sin(half, &c, &s);
         if (BACK) s = -s;
         R x = kr[at], y = ki[at];
         kr[at] = c * x - s * y;
@@ -352,8 +374,9 @@ template <bool BACK, typename R> __device__ __forceinline__ void sweep(const Job
     tile.sums = tile.start + 64, tile.br = tile.sums + 2 * GROUP * 16, tile.bi = tile.br + size;
     Angles<R> angles;
     angles.turns = (const R*)job.turns + 2 * member * job.turns_count;
-    angles.shared = (const R*)job.shared + member * job.phases;
-    angles.own = (const R*)job.own + sample * job.own_phases;
+    typedef typename Phase<R>::Value V;
+    angles.shared = (const V*)job.shared + member * job.phases;
+    angles.own = (const V*)job.own + sample * job.own_phases;
     angles.count = job.turns_count;
     R* slots = BACK ? (R*)job.slots + (item * job.chunks + chunk) * job.num_slots : (R*)0;
 
