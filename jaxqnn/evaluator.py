@@ -124,10 +124,13 @@ class Evaluator:
         )
         return by_inputs if wrt_inputs else None, by_weights if wrt_weights else None
 
-    def linearized(self, inputs: ArrayLike, weights: ArrayLike) -> tuple[Floats, Pull]:
+    def linearized(
+        self, inputs: ArrayLike, weights: ArrayLike, *, wrt_inputs: bool = True
+    ) -> tuple[Floats, Pull]:
         """Outputs (B, m), and what pulls a cotangent (B, m) back to the inputs' and weights'.
 
-        The final states wait for the cotangent if they are small, else they are evolved again.
+        The inputs' is void if not ``wrt_inputs``. The final states wait for the cotangent if they
+        are small, else they are evolved again.
         """
         x, w = self._checked(inputs, weights)
         pieces = self.plan(x.shape[0], 1)
@@ -135,8 +138,11 @@ class Evaluator:
         keep = states <= _KEPT_BYTES or not self._backend.keeps_states
         pulls: dict[Piece, Pull] = {}
 
+        def linearize(rows: Floats) -> tuple[Floats, Pull]:
+            return self._backend.linearized(rows, w, wrt_inputs=wrt_inputs)
+
         def forward(rows: Floats, piece: Piece) -> tuple[Floats, ...]:
-            outputs, pull = self._backend.linearized(rows, w)
+            outputs, pull = linearize(rows)
             if keep:
                 pulls[piece] = pull
             return (outputs,)
@@ -145,7 +151,7 @@ class Evaluator:
             ct = cotangent.astype(self._dtype).reshape(x.shape[0], self.model.num_outputs)
 
             def reverse(rows: Floats, piece: Piece) -> tuple[Floats, ...]:
-                back = pulls[piece] if keep else self._backend.linearized(rows, w)[1]
+                back = pulls[piece] if keep else linearize(rows)[1]
                 # Samples added as padding have no cotangent, so they add nothing to the weights'.
                 of_inputs, of_weights = back(piece.cut(ct))
                 return of_inputs, of_weights[None]

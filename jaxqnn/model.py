@@ -151,6 +151,13 @@ class Model:
         return program.num_qubits + sum(program.is_per_sample(angle) for angle in phases)
 
     @cached_property
+    def has_mixed_atoms(self) -> bool:
+        """Whether a column of the samples depends on weights."""
+        inputs = range(self.num_inputs)
+        columns = [set(atom.columns) for atom in self.program.atoms]
+        return any(own.intersection(inputs) and own.difference(inputs) for own in columns)
+
+    @cached_property
     def has_blocks(self) -> bool:
         """Whether any layer is a block."""
         return any(layer.block is not None for layer in self.program.layers)

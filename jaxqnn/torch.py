@@ -163,7 +163,8 @@ if TYPE_CHECKING or HAS_TORCH:
                 return tensor.to_sparse() if sparse else tensor
             numbers = (_to_numpy(input_data), _to_numpy(weights))
             if any(ctx.needs_input_grad):
-                output, ctx.pullback = network.vjp(*numbers)
+                wants = ctx.needs_input_grad[0]
+                output, ctx.pullback = network.vjp(*numbers, input_gradients=wants)
             else:
                 output = network.forward(*numbers)
             output = _dense(output)

@@ -71,6 +71,7 @@ CASES: dict[str, Callable[[], Case]] = {
 SPECIFICATIONS: dict[str, Callable[[int], Specification]] = {
     "Z": lambda n: Expectation(),
     "Pauli sums": lambda n: Expectation(observables(n)),
+    "one Pauli sum": lambda n: Expectation(observables(n)[1]),
     "ten diagonals": lambda n: Expectation(
         [SparsePauliOp.from_sparse_list([("Z", [q % n], 1.0 + q)], n) for q in range(10)]
     ),

@@ -37,5 +37,8 @@ class Backend(Protocol):
     def jacobian(self, x: Floats, w: Floats, *, wrt_inputs: bool) -> tuple[Floats, Floats]:
         """Their derivatives (B, m, P) and (B, m, W); the first are void if not ``wrt_inputs``."""
 
-    def linearized(self, x: Floats, w: Floats) -> tuple[Floats, Pull]:
-        """The outputs (B, m), and what pulls a cotangent (B, m) of them back to (B, P) and (W,)."""
+    def linearized(self, x: Floats, w: Floats, *, wrt_inputs: bool = True) -> tuple[Floats, Pull]:
+        """The outputs (B, m), and what pulls a cotangent (B, m) of them back to (B, P) and (W,).
+
+        The first are void if not ``wrt_inputs``.
+        """

@@ -17,7 +17,7 @@ from jaxqnn.backends.atoms import Atoms
 from jaxqnn.backends.backend import Floats, Precision, Pull
 from jaxqnn.batches import Footprint
 from jaxqnn.engine.measurement import Measurement
-from jaxqnn.measure.outcomes import Diagonal, in_precision
+from jaxqnn.measure.outcomes import Diagonal, PauliSums, in_precision
 from jaxqnn.model import Model
 from jaxqnn.processes import cores, refuse_after_fork
 from jaxqnn.promotion import usual_promotion
@@ -82,13 +82,13 @@ class CompiledBackend:
 
     def jacobian(self, x: Floats, w: Floats, *, wrt_inputs: bool) -> tuple[Floats, Floats]:
         """See ``Backend``."""
-        del wrt_inputs  # they cost next to nothing
+        wrt_inputs = wrt_inputs or self._model.has_mixed_atoms
         with np.errstate(all="ignore"):
             columns = self._columns(x, w)
             if self._by_push:
-                found = self._pushed(*columns, self._evolved(*columns))
+                found = self._pushed(*columns, self._evolved(*columns), wrt_inputs)
             else:
-                of_x, of_w = self._pulled_each(*columns)
+                of_x, of_w = self._pulled_each(*columns, wrt_inputs=wrt_inputs)
                 found = of_x.swapaxes(0, 1), of_w.swapaxes(0, 1)
         if self._atoms is None:
             return found
@@ -96,28 +96,37 @@ class CompiledBackend:
             by_inputs, by_weights = self._atoms.pull_each(x, w, *found)
             return np.asarray(by_inputs), np.asarray(by_weights)
 
-    def linearized(self, x: Floats, w: Floats) -> tuple[Floats, Pull]:
+    def linearized(self, x: Floats, w: Floats, *, wrt_inputs: bool = True) -> tuple[Floats, Pull]:
         """See ``Backend``."""
+        wrt_inputs = wrt_inputs or self._model.has_mixed_atoms
         with np.errstate(all="ignore"):
             columns = self._columns(x, w)
-            # One diagonal of a large state costs no pass of its own; its Jacobian is the pull-back.
-            is_one = self._is_tiled and self._weights is not None and len(self._weights) == 1
-            if is_one:
+            # The Jacobian of one output is its pull-back. One diagonal of a large state costs no
+            # pass of its own, and one sum of Pauli strings has its bra and its value in one.
+            is_one, bras = self._model.num_outputs == 1, None
+            if is_one and self._is_tiled and self._weights is not None:
                 state = aligned((x.shape[0], 2, self._size), columns[0].dtype)
                 outputs = self._measured(*columns, state)
+            elif is_one and isinstance(self._measurement, PauliSums):
+                state = self._evolved(*columns)
+                outputs, bras = self._measurement.with_bras(state)
             else:
+                is_one = False
                 state = self._evolved(*columns)
                 outputs = self._measurement.outputs(state)
 
         def pull(cotangent: Floats) -> tuple[Floats, Floats]:
             with np.errstate(all="ignore"):
-                if is_one:
-                    of_x, of_w = self._pulled_each(*columns, state)
-                    found = cotangent * of_x[0], (cotangent * of_w[0]).sum(axis=0)
-                else:
-                    bras = self._measurement.pull(state, cotangent)[None]
-                    of_x, of_w = self._pulled(*columns, state, bras)
+                if not is_one:
+                    own = self._measurement.pull(state, cotangent)[None]
+                    of_x, of_w = self._pulled(*columns, state, own, wrt_inputs=wrt_inputs)
                     found = of_x[0], of_w[0].sum(axis=0)
+                else:
+                    if bras is None:
+                        of_x, of_w = self._pulled_each(*columns, state, wrt_inputs=wrt_inputs)
+                    else:
+                        of_x, of_w = self._pulled(*columns, state, bras, wrt_inputs=wrt_inputs)
+                    found = cotangent * of_x[0], (cotangent * of_w[0]).sum(axis=0)
             if self._atoms is None:
                 return found
             with self._jax():
@@ -155,43 +164,57 @@ class CompiledBackend:
         return out
 
     def _pulled_each(
-        self, x: Floats, w: Floats, state: Floats | None = None
+        self, x: Floats, w: Floats, state: Floats | None = None, *, wrt_inputs: bool
     ) -> tuple[Floats, Floats]:
         """From the gradient of each output, (m, B, P) and (m, B, W); the states may be known."""
         if self._weights is None:
             state = self._evolved(x, w)
-            return self._pulled(x, w, state, self._measurement.bras(state))
-        arrays, count = {words.WEIGHTS: self._weights}, self._weights.shape[0]
+            return self._pulled(x, w, state, self._measurement.bras(state), wrt_inputs=wrt_inputs)
+        arrays, sizes = {words.WEIGHTS: self._weights}, (self._weights.shape[0], wrt_inputs)
         if not self._is_tiled:
-            return self._cotangents(words.JACOBIAN, x, w, arrays, count)
+            return self._cotangents(words.JACOBIAN, x, w, arrays, *sizes)
         arrays[words.STATE] = self._evolved(x, w) if state is None else state
-        return self._cotangents(words.PULL, x, w, arrays, count)
+        return self._cotangents(words.PULL, x, w, arrays, *sizes)
 
-    def _pulled(self, x: Floats, w: Floats, state: Floats, bras: Floats) -> tuple[Floats, Floats]:
+    def _pulled(
+        self, x: Floats, w: Floats, state: Floats, bras: Floats, *, wrt_inputs: bool
+    ) -> tuple[Floats, Floats]:
         """From bras (m, B, 2, 2^n): (m, B, P) and (m, B, W)."""
         # Those of amplitudes repeat for all samples.
         arrays = {words.STATE: state, words.BRA: np.ascontiguousarray(bras)}
-        return self._cotangents(words.PULL, x, w, arrays, bras.shape[0])
+        return self._cotangents(words.PULL, x, w, arrays, bras.shape[0], wrt_inputs)
 
     def _cotangents(
-        self, operation: int, x: Floats, w: Floats, arrays: dict[int, Floats], count: int
+        self,
+        operation: int,
+        x: Floats,
+        w: Floats,
+        arrays: dict[int, Floats],
+        count: int,
+        wrt_inputs: bool,
     ) -> tuple[Floats, Floats]:
         of_x = np.empty((count, x.shape[0], x.shape[1]), x.dtype)
         of_w = np.empty((count, x.shape[0], w.size), x.dtype)
         arrays = arrays | {words.OUT_X: of_x, words.OUT_W: of_w}
-        self._run(operation, x, w, arrays, directions=count)
+        self._run(operation, x, w, arrays, directions=count, wrt_inputs=wrt_inputs)
         return of_x, of_w
 
-    def _pushed(self, x: Floats, w: Floats, state: Floats) -> tuple[Floats, Floats]:
-        """The Jacobian, by forward mode along every column."""
-        (batch, inputs), count = x.shape, x.shape[1] + w.size
-        unit = np.eye(count, dtype=x.dtype)
+    def _pushed(
+        self, x: Floats, w: Floats, state: Floats, wrt_inputs: bool
+    ) -> tuple[Floats, Floats]:
+        """The Jacobian, by forward mode along every column that is wanted."""
+        batch, inputs = x.shape
+        skipped = 0 if wrt_inputs else inputs
+        unit = np.eye(inputs + w.size, dtype=x.dtype)[skipped:]
+        count = len(unit)
         along_x = np.repeat(unit[:, None, :inputs], batch, axis=1)
         along_w = np.ascontiguousarray(unit[:, inputs:])
         out = np.empty((count, batch, 2, self._size), x.dtype)
         arrays = {words.ALONG_X: along_x, words.ALONG_W: along_w, words.OUT: out}
         self._run(words.PUSH, x, w, arrays, directions=count)
         found = self._measurement.push(state, out)
+        if skipped:
+            return np.zeros((*found.shape[:2], inputs), x.dtype), found
         return found[..., :inputs], found[..., inputs:]
 
     def _run(

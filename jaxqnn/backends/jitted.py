@@ -83,8 +83,9 @@ class JittedBackend:
                 found = self._atoms.pull_each(x, w, *found)
             return _on_host(found)
 
-    def linearized(self, x: Floats, w: Floats) -> tuple[Floats, Pull]:
+    def linearized(self, x: Floats, w: Floats, *, wrt_inputs: bool = True) -> tuple[Floats, Pull]:
         """See ``Backend``; the pull-back evolves the states anew."""
+        del wrt_inputs  # see above
 
         def pull(cotangent: Floats) -> tuple[Floats, Floats]:
             with self._settings():

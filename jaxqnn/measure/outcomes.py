@@ -259,6 +259,12 @@ class PauliSums:
         zeros = jnp.zeros((outputs, *state.shape), state.dtype)
         return lax.fori_loop(0, self.shift.shape[0], add, zeros)
 
+    def with_bras(self, state: Floats) -> tuple[Floats, Floats]:
+        """The outputs and the bras, in one pass over the strings."""
+        bras = self.bras(state)
+        outputs = np.einsum("bpx,obpx->bo", state, bras, dtype=np.float64)
+        return (0.5 * outputs).astype(state.dtype), bras
+
     def push(self, state: Floats, tangents: Floats) -> Floats:
         """See ``engine.measurement``."""
         bras, outputs = tangents.reshape(-1, *state.shape[1:]), self.num_outputs

@@ -57,6 +57,13 @@ def _expectations_jvp(
     outputs: int, primals: tuple[Arrays, jax.Array], tangents: Any
 ) -> tuple[jax.Array, jax.Array]:
     arrays, state = primals
+    if outputs == 1:
+        # The one image gives the value, all its derivatives, and is what is pulled back.
+        imaged = image(arrays, state, jnp.ones((state.shape[0], 1), state.dtype))
+        value, along = (
+            jnp.sum(part * imaged, axis=(1, 2))[:, None] for part in (state, tangents[1])
+        )
+        return value, 2 * along
     along = means_p.bind(*alike(*arrays, tangents[1], state), outputs=outputs)
     return expectations(outputs, arrays, state), 2 * along
 

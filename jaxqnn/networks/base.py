@@ -179,7 +179,11 @@ class JaxNetwork(NeuralNetwork):
         return self._evaluator.function(inputs, weights)
 
     def vjp(
-        self, input_data: ArrayLike | None, weights: ArrayLike | None
+        self,
+        input_data: ArrayLike | None,
+        weights: ArrayLike | None,
+        *,
+        input_gradients: bool = True,
     ) -> tuple[NDArray[Any], Pullback]:
         """The output, and a function that pulls a cotangent of it back.
 
@@ -188,12 +192,15 @@ class JaxNetwork(NeuralNetwork):
         Args:
             input_data: As for ``forward``.
             weights: As for ``forward``.
+            input_gradients: Whether the inputs' cotangent is wanted. Without it, the sweep ends
+                where the weights begin.
 
         Returns:
             The output as ``forward`` gives it (dense), and ``pullback``. ``pullback(cotangent)``
             takes an array of the output's shape and returns (input_cotangent, weight_cotangent):
-            the first has the shape of the input data and is None if the network has no inputs, the
-            second has shape (num_weights,) and is None if there are no weights.
+            the first has the shape of the input data and is None if the network has no inputs or
+            it is not wanted, the second has shape (num_weights,) and is None if there are no
+            weights.
 
         Raises:
             InvalidArgumentError: If the estimator, sampler or gradient is not exact, or if an
@@ -203,7 +210,8 @@ class JaxNetwork(NeuralNetwork):
         input_, shape = self._validate_input(input_data)
         x, w = self._arrays(input_, self._validate_weights(weights))
         evaluator, given = self._evaluator, np.asarray(input_data).shape
-        flat, pull = evaluator.linearized(x, w)
+        flat, pull = evaluator.linearized(x, w, wrt_inputs=input_gradients)
+        wants_inputs = input_gradients and self._num_inputs > 0
         output = flat.astype(float).reshape(x.shape[0], *self.output_shape)
         output = self._validate_forward_output(output, shape)
 
@@ -215,7 +223,7 @@ class JaxNetwork(NeuralNetwork):
                 )
             of_inputs, of_weights = pull(found)
             return (
-                of_inputs.astype(float).reshape(given) if self._num_inputs else None,
+                of_inputs.astype(float).reshape(given) if wants_inputs else None,
                 of_weights.astype(float) if self._num_weights else None,
             )
 

@@ -95,7 +95,9 @@ class WholeStates:
         """See ``Data``."""
         operands = [part[None] for part in (*columns, state, bras)]
         classes = state.shape[0] if per_sample else 1
-        of_inputs, of_weights = pull_p.bind(*operands, program=self.program, classes=classes)
+        of_inputs, of_weights = pull_p.bind(
+            *operands, program=self.program, classes=classes, wrt_inputs=True
+        )
         return of_inputs[0], of_weights[0]
 
 

@@ -94,10 +94,12 @@ def pull(
     bra: jax.Array,
     *,
     classes: int,
+    wrt_inputs: bool = True,
 ) -> list[jax.Array]:
     """See ``primitive``."""
-    count = bra.shape[1]
-    found = _call(PULL, program, x, [x, w, bra, psi], _columns(x, w, count), directions=count)
+    operands, shapes = [x, w, bra, psi], _columns(x, w, bra.shape[1])
+    sizes = {"directions": bra.shape[1], "wrt_inputs": wrt_inputs}
+    found = _call(PULL, program, x, operands, shapes, **sizes)
     return _summed(found, classes)
 
 
@@ -136,7 +138,7 @@ def _call(
     x: jax.Array,
     operands: list[jax.Array],
     shapes: list[tuple[int, ...]],
-    **sizes: int,
+    **sizes: Any,
 ) -> list[jax.Array]:
     single = x.dtype == jnp.float32
     words = program.words

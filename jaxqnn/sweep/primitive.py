@@ -16,8 +16,9 @@ directions of w of their own (vmap over samples that share w):
     x (E, B, P), w (E, W), psi (E, B, 2, 2^n), dpsi and lambda (E, T, B, 2, 2^n),
     dx and x' (E, T, B, P), dw and w' (E, T, C, W)
 
-``curve`` takes lambda with T or 1.  A mapped axis becomes a part of E where w has it, of B and C
-where only x has, else of T, so that vmap to any depth is one batch.
+``curve`` takes lambda with T or 1.  ``pull`` may be asked for w' alone: x' is zeros then, and the
+first steps of a circuit need not be undone.  A mapped axis becomes a part of E where w has it,
+of B and C where only x has, else of T, so that vmap to any depth is one batch.
 """
 
 from __future__ import annotations
@@ -83,7 +84,16 @@ def _(x: Any, w: Any, psi: Any, dx: Any, dw: Any, *, program: ProgramArrays) -> 
 
 
 @pull_p.def_abstract_eval
-def _(x: Any, w: Any, psi: Any, bra: Any, *, program: ProgramArrays, classes: int) -> Any:
+def _(
+    x: Any,
+    w: Any,
+    psi: Any,
+    bra: Any,
+    *,
+    program: ProgramArrays,
+    classes: int,
+    wrt_inputs: bool,
+) -> Any:
     (members, batch, inputs), count = x.shape, bra.shape[1]
     return [
         like(x, (members, count, batch, inputs)),
@@ -150,19 +160,21 @@ def _push_jvp(primals: Arrays, tangents: Arrays, *, program: ProgramArrays) -> t
 
 
 def _pull_jvp(
-    primals: Arrays, tangents: Arrays, *, program: ProgramArrays, classes: int
+    primals: Arrays, tangents: Arrays, *, program: ProgramArrays, classes: int, wrt_inputs: bool
 ) -> tuple[Any, Any]:
     x, w, psi, bra = primals
     ex, ew, _, dbra = tangents
-    found = pull_p.bind(*primals, program=program, classes=classes)
+    params = {"program": program, "classes": classes, "wrt_inputs": wrt_inputs}
+    found = pull_p.bind(*primals, **params)
     terms = []
     if not _is_zero(ex, ew):
         along = _directions(ex, ew, bra.shape[1], classes)
         terms.append(curve_p.bind(x, w, psi, bra, *along, program=program))
     if not _is_zero(dbra):
-        dbra = ad.instantiate_zeros(dbra)
-        terms.append(pull_p.bind(x, w, psi, dbra, program=program, classes=classes))
-    return found, _add(*terms) if terms else [ad.Zero(jax.typeof(f)) for f in found]
+        terms.append(pull_p.bind(x, w, psi, ad.instantiate_zeros(dbra), **params))
+    zeros = [ad.Zero(jax.typeof(part)) for part in found]
+    slopes = _add(*terms) if terms else zeros
+    return found, slopes if wrt_inputs else [zeros[0], slopes[1]]
 
 
 def _third(
@@ -209,7 +221,16 @@ def _push_transpose(
 ) -> list[Any]:
     bra = ad.instantiate_zeros(cotangent)
     classes = (dw.aval if ad.is_undefined_primal(dw) else dw).shape[2]
-    found = pull_p.bind(x, w, psi, bra, program=program, classes=classes)
+    # Who derives by w alone has a dx that is known, and no use for what belongs to it.
+    found = pull_p.bind(
+        x,
+        w,
+        psi,
+        bra,
+        program=program,
+        classes=classes,
+        wrt_inputs=ad.is_undefined_primal(dx),
+    )
     return [None, None, None, *_wanted((dx, dw), found)]
 
 
@@ -222,8 +243,11 @@ def _pull_transpose(
     *,
     program: ProgramArrays,
     classes: int,
+    wrt_inputs: bool,
 ) -> list[Any]:
     dx, dw = map(ad.instantiate_zeros, cotangents)
+    if not wrt_inputs:
+        dx = jnp.zeros_like(dx)
     return [None, None, None, push_p.bind(x, w, psi, dx, dw, program=program)]
 
 

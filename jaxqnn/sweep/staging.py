@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jaxqnn.circuit.angles import Angle
 from jaxqnn.program.frames import Frame, parity
 from jaxqnn.program.program import Program
 from jaxqnn.program.tables import inverse_map
@@ -23,6 +24,9 @@ from jaxqnn.program.tables import inverse_map
 # What a turn is: the phases of a layer, a rotation, or a start angle, which only a cotangent asks
 # for.
 PHASES, ROTATION, START = 0, 2, 3
+
+# Who trains an angle: nobody, columns of the samples alone, or (also) columns that are shared.
+SAMPLES, SHARED = 1, 2
 
 
 class Turn(NamedTuple):
@@ -33,14 +37,14 @@ class Turn(NamedTuple):
         angle: The layer, the place in (L, r), or the bit.
         vector: What leads from a label to its partner.
         functional: Its parity tells which of a pair is the first.
-        trains: Whether a parameter is behind it.
+        trained: 0, SAMPLES or SHARED; of a layer's phases the largest.
     """
 
     kind: int
     angle: int
     vector: int = 0
     functional: int = 0
-    trains: bool = False
+    trained: int = 0
 
 
 class Shape(NamedTuple):
@@ -168,8 +172,9 @@ class Staging(NamedTuple):
 def in_stages(program: Program, shape: Shape) -> Staging:
     """As few stages as a first fit finds; the rotations of a layer commute."""
     first, *frames = _frames(program)
+    of_samples = program.sample_columns
     starts = [
-        Turn(START, i, first.columns[i], first.rows[i], trains=True)
+        Turn(START, i, first.columns[i], first.rows[i], trained_by(angle, of_samples))
         for i, angle in enumerate(program.start)
         if not angle.is_constant
     ]
@@ -183,7 +188,7 @@ def in_stages(program: Program, shape: Shape) -> Staging:
                 l * count + k,
                 frame.columns[bit],
                 frame.rows[bit],
-                not angle.is_constant,
+                trained_by(angle, of_samples),
             )
             for k, (bit, angle) in enumerate(rotations)
             if not angle.is_zero
@@ -193,10 +198,18 @@ def in_stages(program: Program, shape: Shape) -> Staging:
             _place(stages, waiting, shape)
             waiting = []
         if layer.phases:
-            stages[-1].turns.append(Turn(PHASES, l))
+            trained = max(trained_by(angle, of_samples) for _, angle in layer.phases)
+            stages[-1].turns.append(Turn(PHASES, l, trained=trained))
         waiting += turns
     _place(stages, waiting, shape)
     return Staging(first, frames, stages)
+
+
+def trained_by(angle: Angle, of_samples: frozenset[int]) -> int:
+    """Who trains an angle: 0, SAMPLES or SHARED; the columns of the samples are known."""
+    if angle.is_constant:
+        return 0
+    return SAMPLES if angle.columns <= of_samples else SHARED
 
 
 def commute(one: Turn, other: Turn) -> bool:

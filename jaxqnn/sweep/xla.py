@@ -35,9 +35,11 @@ def pull(
     bra: jax.Array,
     *,
     classes: int,
+    wrt_inputs: bool = True,
 ) -> Any:
     """See ``primitive``."""
-    return _over_members(partial(_pull_one, program, classes), x, w, psi, bra)
+    of_x, of_w = _over_members(partial(_pull_one, program, classes), x, w, psi, bra)
+    return of_x if wrt_inputs else jnp.zeros_like(of_x), of_w
 
 
 def curve(

@@ -22,6 +22,7 @@ from jaxqnn.sweep.cpu.job import (
     IS_SINGLE,
     OUT_W,
     OUT_X,
+    WRT_INPUTS,
     W,
     X,
 )
@@ -136,7 +137,8 @@ def write_columns(job: Pointer, steps: Steps, room: Room, t: int, count: int) ->
         e, b = room.items[lane] // batch, room.items[lane] % batch
         row = (e * directions + t) * batch + b
         for c in range(inputs):
-            put(job, job[OUT_X], row * inputs + c, sample[(1 + c) * LANES + lane])
+            own = sample[(1 + c) * LANES + lane] if job[WRT_INPUTS] else 0.0
+            put(job, job[OUT_X], row * inputs + c, own)
         for c in range(weights):
             own = shared[(1 + c) * LANES + lane]
             if steps.weights_in_samples:

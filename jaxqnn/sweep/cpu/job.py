@@ -64,8 +64,9 @@ BLOCK_BITS = 5
     NUM_CHUNKS,
     WIDTH,  # strings of a chunk
     PARTS,  # of a state, each with means (.., PARTS, m) of its own
-) = range(33)
-SIZE = 33
+    WRT_INPUTS,  # whether cotangents of x are wanted; they are zeros else
+) = range(34)
+SIZE = 34
 
 # What they are of, in the places of the sweeps' operands; their PROGRAM are signs (8, 8).
 MASKS, COEFFICIENTS, SHIFTS, OUTPUTS, COUNTS, FIRST, KET = range(X, X + 7)

@@ -28,6 +28,7 @@ class Sizes(NamedTuple):
         bras: 1 or T, see ``job.BRAS``.
         classes: C, see ``job``.
         single: Whether numbers are of single precision.
+        wrt_inputs: Whether cotangents of the samples' columns are wanted.
     """
 
     members: int
@@ -36,6 +37,7 @@ class Sizes(NamedTuple):
     bras: int = 1
     classes: int = 1
     single: bool = False
+    wrt_inputs: bool = True
 
 
 @lru_cache(maxsize=1024)
@@ -61,6 +63,7 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
         chunks = min(words.CHUNKS, 1 << n - LANE_BITS - tile_bits)
         if operation == words.PULL:
             groups *= -(-sizes.directions // together)
+            stages -= head[21 + sizes.wrt_inputs]
         # After the stages: the last one's cotangents; what chunks measure, and their sum.
         after = {words.EVOLVE: 0, words.PULL: 1, words.VALUE: 2}[operation]
         groups *= chunks * (stages + after)
@@ -77,7 +80,7 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
     found[words.BY_LABEL], found[words.GROUPS] = by_label, groups
     found[words.MEMBERS], found[words.BATCH] = sizes.members, sizes.batch
     found[words.DIRECTIONS], found[words.BRAS] = sizes.directions, sizes.bras
-    found[words.CLASSES] = sizes.classes
+    found[words.CLASSES], found[words.WRT_INPUTS] = sizes.classes, sizes.wrt_inputs
     found[words.ROOM_BYTES] = 8 * LANES * room
     found[words.WORKERS], found[words.TILED] = workers, tiled
     if tiled:

@@ -224,7 +224,7 @@ def _undo_one(
 def note_start(steps: Steps, state: Pointer, bra: Pointer, out: Pointer) -> None:
     """Adds the cotangents of the start's angles, (n 8,)."""
     for bit in range(steps.num_qubits):
-        if steps.start_trains[bit]:
+        if steps.start_trained[bit]:
             correlate(steps, bit, state, bra, out, bit * LANES)
 
 
@@ -303,7 +303,7 @@ def add_rotations(
 def add_start(steps: Steps, slopes: Pointer, way: float, state: Pointer, tangent: Pointer) -> None:
     """tangent += way times the change of the start by its angles."""
     for bit in range(steps.num_qubits):
-        if steps.start_trains[bit] and _acts(slopes, bit, bit + 1):
+        if steps.start_trained[bit] and _acts(slopes, bit, bit + 1):
             _add_generator(steps, bit, slopes, bit * LANES, way, state, tangent)
 
 

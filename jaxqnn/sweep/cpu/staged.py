@@ -10,7 +10,7 @@ from jaxqnn.sweep.cpu.pointers import Pointer, after, odd
 from jaxqnn.sweep.cpu.room import Room
 from jaxqnn.sweep.cpu.simd import load, store
 from jaxqnn.sweep.cpu.slopes import correlate_two, label_cotangents, undo_two
-from jaxqnn.sweep.cpu.steps import Steps
+from jaxqnn.sweep.cpu.steps import Steps, is_wanted
 from jaxqnn.sweep.cpu.tiles import Tiles, correlate_any, rotate_any, top
 from jaxqnn.sweep.cpu.tiling import PAIR, STEP
 from jaxqnn.sweep.cpu.trigonometry import cos_sin
@@ -128,38 +128,60 @@ def reverse(
     values: Values,
     room: Room,
     bras: int,
+    wrt_inputs: int,
     found: Pointer,
 ) -> None:
-    """Undoes a stage on a tile and its bras; adds the cotangents to ``found``, (m, most, 8)."""
+    """Undoes a stage on a tile and its bras; adds the cotangents to ``found``, (m, most, 8).
+
+    What comes before the earliest step that is wanted is not undone.
+    """
     size, first, work = 1 << tiles.bits, tiles.begin[stage], room.work.phases
     length, most = ROW * size, tiles.most * LANES
     state = room.states
     _set_turns(steps, tiles, stage, row, values, room)
+    last, ends = first, stage == tiles.earliest[wrt_inputs]
+    if ends:
+        while not is_wanted(tiles.steps[last * STEP + 7], wrt_inputs):
+            last += 1
     j = tiles.begin[stage + 1] - 1
-    while j >= first:
-        kind = kind_of(tiles, j)
+    while j >= last:
+        kind, wanted = kind_of(tiles, j), is_wanted(tiles.steps[j * STEP + 7], wrt_inputs)
+        goes_on = not (ends and _is_beside(steps, tiles, j, last))
         if kind == PHASES:
             l = tiles.steps[j * STEP + 1]
-            for o in range(bras):
+            for o in range(bras if wanted else 0):
                 clear(work, LANES * size)
                 label_cotangents(size, state, after(state, (1 + o) * length), work)
                 transform(work, LANES * size)
                 to = after(found, o * most + tiles.steps[j * STEP + 2] * LANES)
                 _note_phases(steps, tiles, l, row, work, to)
-            _set_phases(steps, tiles, l, row, values, size, work)
-            for s in range(1 + bras):
+            if goes_on:
+                _set_phases(steps, tiles, l, row, values, size, work)
+            for s in range(1 + bras if goes_on else 0):
                 turn(size, after(state, s * length), True, -1.0, work)
         elif kind == PAIR:
             j -= 1
-            _undo_pair(steps, tiles, j, (j - first) * LANES, row, room, bras, found)
+            _undo_pair(steps, tiles, j, (j - first) * LANES, row, room, bras, goes_on, found)
         else:
-            if tiles.steps[j * STEP + 7]:
+            if wanted:
                 _note_single(steps, tiles, j, row, room, bras, found)
-            if kind == ROTATION:
+            if kind == ROTATION and goes_on:
                 for s in range(1 + bras):
                     tile = after(state, s * length)
                     _rotate_single(tiles, j, (j - first) * LANES, -1.0, room, tile)
         j -= 1
+
+
+@compiled
+def _is_beside(steps: Steps, tiles: Tiles, j: int, last: int) -> bool:
+    """Whether a step is the last to be swept, or a rotation of its layer: those commute."""
+    if j == last:
+        return True
+    for i in (j, last):
+        if kind_of(tiles, i) not in (PAIR, ROTATION):
+            return False
+    count = steps.num_rotated
+    return tiles.steps[j * STEP + 1] // count == tiles.steps[last * STEP + 1] // count
 
 
 @compiled
@@ -189,9 +211,10 @@ def _undo_pair(
     row: int,
     room: Room,
     bras: int,
+    goes_on: bool,
     found: Pointer,
 ) -> None:
-    """Undoes two rotations of a tile and its bras, and adds their cotangents."""
+    """Undoes two rotations of a tile and its bras if it goes on, and adds their cotangents."""
     length, own, state = ROW << tiles.bits, room.tiled.own, room.states
     low, high = top(tiles.steps[j * STEP + 3]), top(tiles.steps[(j + 1) * STEP + 3])
     of_low, of_high, at_high = 0, LANES, at + LANES
@@ -202,10 +225,11 @@ def _undo_pair(
     for o in range(bras - 1, -1, -1):
         bra = after(state, (1 + o) * length)
         clear(own, 2 * LANES)
-        if o > 0:
+        if o > 0 or not goes_on:
             correlate_two(length, low, high, state, bra, own, of_low, of_high)
+        if o > 0 and goes_on:
             rotate_two(bra, length, low, high, cosine, sine, at, at_high, -1.0)
-        else:
+        elif goes_on:
             undo_two(length, low, high, cosine, sine, at, at_high, state, bra, own, of_low, of_high)
         for i in range(2):
             if tiles.steps[(j + i) * STEP + 7]:

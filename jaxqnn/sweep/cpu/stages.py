@@ -35,6 +35,7 @@ from jaxqnn.sweep.cpu.job import (
     TOGETHER,
     VALUE,
     WEIGHTS,
+    WRT_INPUTS,
 )
 from jaxqnn.sweep.cpu.layers import clear
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
@@ -207,8 +208,8 @@ def _reverse_chunk(
             if is_made:
                 for p in range(0, ROW * size, LANES):
                     store(to, p, 2.0 * load(to, p) * load(room.states, p))
-        reverse(steps, tiles, stage, row, room.values, room, bras, found)
-        if stage > 0:
+        reverse(steps, tiles, stage, row, room.values, room, bras, job[WRT_INPUTS], found)
+        if stage > tiles.earliest[job[WRT_INPUTS]]:
             for s in range(1 + bras):
                 address = job[ROOM] + bytes_of_state * s
                 own = after(room.states, s * ROW * size)
@@ -323,7 +324,9 @@ def pull_in_stages(address: int, job: Pointer, steps: Steps, room: Room, ticket:
     count = _num_tiles(steps, tiles)
     chunks, present = min(CHUNKS, count), -1
     together, directions = min(TOGETHER, job[DIRECTIONS]), job[DIRECTIONS]
-    indices, rounds = tiles.num_stages + 1, -(-directions // together)
+    # Stages before the earliest that is wanted are not swept.
+    swept = tiles.num_stages - tiles.earliest[job[WRT_INPUTS]]
+    indices, rounds = swept + 1, -(-directions // together)
     parts, found = _common(job, steps, tiles, together)
     while ticket < job[GROUPS]:
         chunk, before = ticket % chunks, ticket // chunks
@@ -335,7 +338,7 @@ def pull_in_stages(address: int, job: Pointer, steps: Steps, room: Room, ticket:
         begin, end = chunk * count // chunks, (chunk + 1) * count // chunks
         bras = min(together, directions - first)
         length = bras * tiles.most
-        if index < tiles.num_stages:
+        if index < swept:
             own = after(parts, (index % 2 * chunks + chunk) * length)
             _reverse_chunk(job, steps, tiles, index, begin, end, room, first, bras, own)
         if chunk == 0:
@@ -347,7 +350,7 @@ def pull_in_stages(address: int, job: Pointer, steps: Steps, room: Room, ticket:
                 angles = steps.num_layers * steps.num_rotated + steps.num_shared
                 angles += steps.num_sample + steps.num_qubits
                 clear(found.rotations, LANES * together * angles)
-            if index == tiles.num_stages:
+            if index == swept:
                 for o in range(bras):
                     clear_columns(steps, room)
                     add_columns(steps, room, room.columns, cotangents_at(steps, found, o))

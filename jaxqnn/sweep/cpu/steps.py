@@ -8,6 +8,7 @@ from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES
 from jaxqnn.sweep.cpu.pointers import Pointer, numbers, words
 from jaxqnn.sweep.cpu.written import HEAD
+from jaxqnn.sweep.staging import SAMPLES, SHARED
 
 
 class Terms(NamedTuple):
@@ -47,7 +48,10 @@ class Steps(NamedTuple):
         shared_range: (L + 1,) the first of each layer.
         sample_masks: (K',).
         sample_range: (L + 1,).
-        start_trains: (n,) whether a start angle depends on a parameter.
+        start_trained: (n,) who trains a start angle, see ``staging``.
+        phases_trained: (L,) who trains any of a layer's phases.
+        earliest: (2,) the first step that is trained, by shared columns and by any: -1 is the
+            start, 2 l are layer l's phases, 2 l + 1 its rotations, and 2 L is none.
         block: (L,) index of the layer's block, -1 for none.
         blocks: (D 2 2 S S,) on the most significant bits: each and its adjoint, as real and
             imaginary parts; where lanes are labels, see ``by_lane``, in its order.
@@ -76,12 +80,20 @@ class Steps(NamedTuple):
     shared_range: Pointer
     sample_masks: Pointer
     sample_range: Pointer
-    start_trains: Pointer
+    start_trained: Pointer
+    phases_trained: Pointer
+    earliest: Pointer
     block: Pointer
     blocks: Pointer
     shared: Terms
     sample: Terms
     signs: Pointer
+
+
+@compiled
+def is_wanted(trained: int, wrt_inputs: int) -> bool:
+    """Whether who trains an angle asks for its cotangent; the samples' columns may not."""
+    return trained == SHARED or (trained == SAMPLES and wrt_inputs != 0)
 
 
 @compiled
@@ -97,8 +109,9 @@ def read(address: int, by_label: bool) -> Steps:
     shared_range = shared_masks + 8 * shared
     sample_masks = shared_range + 8 * (layers + 1)
     sample_range = sample_masks + 8 * own
-    start_trains = sample_range + 8 * (layers + 1)
-    block = start_trains + 8 * n
+    start_trained = sample_range + 8 * (layers + 1)
+    phases_trained = start_trained + 8 * n
+    block = phases_trained + 8 * layers
     of_shared = block + 8 * layers
     of_sample = of_shared + 8 * (layers * count + shared + 1 + 3 * head[12])
     signs = of_sample + 8 * (own + n + given + 1 + 3 * head[13])
@@ -126,7 +139,9 @@ def read(address: int, by_label: bool) -> Steps:
         words(shared_range),
         words(sample_masks),
         words(sample_range),
-        words(start_trains),
+        words(start_trained),
+        words(phases_trained),
+        words(address + 8 * 19),
         words(block),
         numbers(blocks),
         _terms(of_shared, layers * count + shared, head[12]),

@@ -33,7 +33,7 @@ from jaxqnn.sweep.cpu.slopes import (
     undo_rotations,
 )
 from jaxqnn.sweep.cpu.starts import given, given_cotangent, start
-from jaxqnn.sweep.cpu.steps import Steps
+from jaxqnn.sweep.cpu.steps import Steps, is_wanted
 
 
 class Work(NamedTuple):
@@ -140,9 +140,12 @@ def pull(
     now: Pointer,
     other: Pointer,
     bras: int,
+    wrt_inputs: int,
     found: Cotangents,
 ) -> None:
     """The angles' cotangents from the final state and ``bras`` bras after it.
+
+    What comes before the earliest step that is wanted is not undone.
 
     Args:
         steps: The program.
@@ -151,23 +154,31 @@ def pull(
         now: The final state and its bras; they are spoilt.
         other: Room for as many.
         bras: How many.
+        wrt_inputs: Whether angles are wanted that only the samples' columns train.
         found: The cotangents from each bra.
     """
-    labels, size = work.phases, LANES << steps.row_bits
+    labels, size, earliest = work.phases, LANES << steps.row_bits, steps.earliest[wrt_inputs]
     _clear_cotangents(steps, bras, found)
-    for l in range(steps.num_layers - 1, -1, -1):
+    for l in range(steps.num_layers - 1, max(earliest, 0) // 2 - 1, -1):
+        if earliest == 2 * l + 1:
+            for o in range(bras):
+                own, bra = cotangents_at(steps, found, o), state_at(steps, now, 1 + o)
+                note_rotations(steps, l, now, bra, own.rotations)
+            break
         undo_rotations(steps, values, l, work.column, now, bras, found)
         if has_phases(steps, l):
-            for o in range(bras):
+            for o in range(bras if is_wanted(steps.phases_trained[l], wrt_inputs) else 0):
                 own, bra = cotangents_at(steps, found, o), state_at(steps, now, 1 + o)
                 clear(labels, size)
                 label_cotangents(1 << steps.row_bits, now, bra, labels)
                 note_phases(steps, l, labels, own.shared, own.sample)
+            if earliest == 2 * l:
+                break
             _turn(steps, values, l, -1.0, work, now, 1 + bras)
         if steps.moves[l]:
             _relabel(steps, l, 1, work, now, other, 1 + bras)
             now, other = other, now
-    for o in range(bras):
+    for o in range(bras if earliest < 0 else 0):
         own, bra = cotangents_at(steps, found, o), state_at(steps, now, 1 + o)
         note_start(steps, now, bra, own.start)
         if steps.num_given > 0:
@@ -244,7 +255,10 @@ def curve(
 @compiled
 def _clear_cotangents(steps: Steps, count: int, found: Cotangents) -> None:
     clear(found.rotations, LANES * count * steps.num_layers * steps.num_rotated)
+    clear(found.shared, LANES * count * steps.num_shared)
+    clear(found.sample, LANES * count * steps.num_sample)
     clear(found.start, LANES * count * steps.num_qubits)
+    clear(found.amplitudes, LANES * count * steps.num_given)
 
 
 @compiled

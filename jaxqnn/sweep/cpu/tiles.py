@@ -26,6 +26,7 @@ class Tiles(NamedTuple):
         num_stages: S.
         bits: t, of a tile's rows; there are 2^(n - 3 - t) tiles.
         most: Cotangents of a stage at most.
+        earliest: (2,) the first stage with a step that is trained, by shared columns and by any.
         begin: (S + 1,) the first step of each stage.
         acts: (S,) whether a stage does anything to the state.
         bases: (S t,) labels.
@@ -39,6 +40,7 @@ class Tiles(NamedTuple):
     num_stages: int
     bits: int
     most: int
+    earliest: Pointer
     begin: Pointer
     acts: Pointer
     bases: Pointer
@@ -65,6 +67,7 @@ def read_tiles(steps: Steps, address: int) -> Tiles:
         stages,
         bits,
         head[17],
+        words(address + 8 * 21),
         words(begin),
         words(acts),
         words(bases),

@@ -13,7 +13,18 @@ import numpy as np
 
 from jaxqnn.program.program import Program
 from jaxqnn.sweep.cpu.layout import LANE_BITS, TILED_QUBITS
-from jaxqnn.sweep.staging import PHASES, ROTATION, START, Rows, Shape, Turn, in_stages, selected
+from jaxqnn.sweep.staging import (
+    PHASES,
+    ROTATION,
+    SAMPLES,
+    SHARED,
+    START,
+    Rows,
+    Shape,
+    Turn,
+    in_stages,
+    selected,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -27,8 +38,8 @@ _NEAR_BITS = 11
 PAIR = 1
 
 # The words of a step: its kind, whose angle, the first of its cotangents in the stage, its vector
-# by rows of the tile and by lane, its functional by rows of the tile and on the label, and whether
-# a parameter is behind it.
+# by rows of the tile and by lane, its functional by rows of the tile and on the label, and who
+# trains it.
 STEP = 8
 
 
@@ -37,10 +48,12 @@ class Tiling(NamedTuple):
 
     Attributes:
         head: How many stages, bits of a tile's rows, steps, and cotangents of a stage at most.
+        earliest: The first stage with a step that shared columns train, and that any train.
         parts: In the order of ``tiles.Tiles``.
     """
 
     head: tuple[int, int, int, int]
+    earliest: tuple[int, int]
     parts: list[Array]
 
 
@@ -56,7 +69,7 @@ def tile(program: Program, shared: Masks, own: Masks) -> Tiling:
         own: Those of the samples' own.
     """
     if not is_tiled(program):
-        return Tiling((0, 0, 0, 0), [])
+        return Tiling((0, 0, 0, 0), (0, 0), [])
     row_bits = program.num_qubits - LANE_BITS
     bits = -(-row_bits // -(-row_bits // _MOST_BITS))
     shape = Shape(LANE_BITS, row_bits, bits, _NEAR_BITS)
@@ -79,9 +92,16 @@ def tile(program: Program, shared: Masks, own: Masks) -> Tiling:
                     count += len(moved)
         most = max(most, count)
         begin.append(len(steps))
+    trained = [max((turn.trained for turn in stage.turns), default=0) for stage in stages]
+    earliest = first_of(trained, SHARED), first_of(trained, SAMPLES)
     head = len(bases), bits, len(steps), most
     parts = [begin, acts, bases, free, steps, *patterns, first.rows]
-    return Tiling(head, [np.array(part, np.int64).reshape(-1) for part in parts])
+    return Tiling(head, earliest, [np.array(part, np.int64).reshape(-1) for part in parts])
+
+
+def first_of(trained: Sequence[int], least: int) -> int:
+    """The first that at least ``least`` trains, or how many there are."""
+    return next((i for i, who in enumerate(trained) if who >= least), len(trained))
 
 
 def is_tiled(program: Program) -> bool:
@@ -101,7 +121,7 @@ def _steps(turns: list[Turn], rows: Rows, rotations: int) -> list[tuple[int, ...
             pattern = rows.pattern(turn.functional)
             plain = turn.kind == ROTATION and lane == 0 and vector == pattern
             is_plain = plain and vector.bit_count() == 1
-            words = (turn.angle, vector, lane, pattern, turn.functional, turn.trains)
+            words = (turn.angle, vector, lane, pattern, turn.functional, turn.trained)
             (in_pairs if is_plain else others).append((turn.kind, *words))
         if len(in_pairs) % 2:
             others.append(in_pairs.pop())

@@ -34,6 +34,7 @@ from jaxqnn.sweep.cpu.job import (
     THREADS,
     TOGETHER,
     WEIGHTS,
+    WRT_INPUTS,
 )
 from jaxqnn.sweep.cpu.layers import clear, size_of_state
 from jaxqnn.sweep.cpu.layout import LANES, ROW
@@ -153,7 +154,8 @@ def _run_pull(job: Pointer, steps: Steps, room: Room, count: int) -> None:
         for o in range(several):
             _states_at(job, steps, room, first + o, directions)
             _fetch(job, steps, job[BRA], room.at, state_at(steps, states, 1 + o))
-        sweeps.pull(steps, room.values, room.work, states, room.other, several, found)
+        values, work, wanted = room.values, room.work, job[WRT_INPUTS]
+        sweeps.pull(steps, values, work, states, room.other, several, wanted, found)
         _write_cotangents(job, steps, room, first, several, count)
 
 
@@ -200,7 +202,8 @@ def _run_jacobian(job: Pointer, steps: Steps, room: Room, count: int) -> None:
                 twice = 2.0 * load(bra, p)
                 store(bra, p, twice * load(now, p))
                 store(bra, p + LANES, twice * load(now, p + LANES))
-        sweeps.pull(steps, room.values, room.work, now, other, several, room.found)
+        values, work, wanted = room.values, room.work, job[WRT_INPUTS]
+        sweeps.pull(steps, values, work, now, other, several, wanted, room.found)
         _write_cotangents(job, steps, room, first, several, count)
 
 

@@ -15,13 +15,15 @@ from jaxqnn.circuit.angles import Angle
 from jaxqnn.program.program import Program
 from jaxqnn.program.tables import column_order, inverse_map
 from jaxqnn.sweep.cpu.layout import LANES
-from jaxqnn.sweep.cpu.tiling import tile
+from jaxqnn.sweep.cpu.tiling import first_of, tile
+from jaxqnn.sweep.staging import SAMPLES, SHARED, trained_by
 
 Array = np.ndarray[Any, Any]
 
 # The words before the arrays: n, m, P, W, weights_in_samples, L, r, K, K', amplitudes, D, S, terms
-# of the shared angles and of the samples', the head of ``tiling``, and where its words begin.
-HEAD = 19
+# of the shared angles and of the samples', the head of ``tiling``, where its words begin, the first
+# steps that are trained, by shared columns and by any, and the first stages.
+HEAD = 23
 
 
 def write(program: Program) -> Array:
@@ -37,6 +39,7 @@ def write(program: Program) -> Array:
     inputs, weights = column_order(program)
     of_samples = [*(a for layer in own for _, a in layer), *program.start, *program.amplitudes]
     block, blocks = _blocks(program)
+    starts, phases, turned = _trained(program)
     place = {c: 1 + i for i, c in enumerate(weights)}
     shared_terms = _terms(
         [*(a for row in rotations for a in row), *(a for layer in shared for _, a in layer)], place
@@ -68,7 +71,8 @@ def write(program: Program) -> Array:
         _range(shared),
         _masks(own),
         _range(own),
-        [not angle.is_constant for angle in program.start],
+        starts,
+        phases,
         block,
         *shared_terms,
         *sample_terms,
@@ -78,7 +82,12 @@ def write(program: Program) -> Array:
     ]
     tiles = tile(program, *([[m for m, _ in layer] for layer in kind] for kind in (shared, own)))
     written = [_as_words(part) for part in parts]
-    head += [*tiles.head, HEAD + sum(part.size for part in written)]
+    # Steps are numbered: -1 is the start, 2 l are layer l's phases and 2 l + 1 its rotations.
+    amplitudes = [trained_by(angle, program.sample_columns) for angle in program.amplitudes]
+    of_start = max([*starts, *amplitudes], default=0)
+    trained = [of_start, *(who for layer in zip(phases, turned, strict=True) for who in layer)]
+    earliest = [first_of(trained, least) - 1 for least in (SHARED, SAMPLES)]
+    head += [*tiles.head, HEAD + sum(part.size for part in written), *earliest, *tiles.earliest]
     assert len(head) == HEAD
     return np.concatenate([_as_words(head), *written, *tiles.parts])
 
@@ -93,6 +102,16 @@ def by_lane(blocks: Array) -> Array:
         return np.zeros_like(blocks)
     apart = blocks.reshape(*blocks.shape[:3], LANES, size // LANES, size)
     return np.moveaxis(apart, 3, -1)
+
+
+def _trained(program: Program) -> tuple[list[int], list[int], list[int]]:
+    """Who trains each start angle, and any of each layer's phases and of its rotations."""
+    of_samples = program.sample_columns
+    starts = [trained_by(angle, of_samples) for angle in program.start]
+    phases = [[trained_by(a, of_samples) for _, a in layer.phases] for layer in program.layers]
+    turned = [[trained_by(a, of_samples) for a in layer.rotations] for layer in program.layers]
+    of_phases, of_turned = ([max(of, default=0) for of in each] for each in (phases, turned))
+    return starts, of_phases, of_turned
 
 
 _Phases = Sequence[Sequence[tuple[int, Angle]]]

@@ -83,6 +83,7 @@ def pull(
     bra: jax.Array,
     *,
     classes: int,
+    wrt_inputs: bool = True,
 ) -> list[jax.Array]:
     """See ``primitive``."""
     (members, batch, inputs), count, n = x.shape, bra.shape[1], program.num_qubits
@@ -106,7 +107,8 @@ def pull(
         if through_own.shape[-1]:
             apart = through_own.reshape(members, count, classes, batch // classes, -1)
             of_w = of_w + jnp.sum(apart, axis=3)
-        return [by_own[..., :inputs].astype(x.dtype), of_w.astype(x.dtype)]
+        of_x = by_own[..., :inputs].astype(x.dtype)
+        return [of_x if wrt_inputs else jnp.zeros_like(of_x), of_w.astype(x.dtype)]
 
 
 def _call(how: Plan, job: Job, results: Sequence[Any], *operands: jax.Array) -> list[jax.Array]:

@@ -205,7 +205,7 @@ class _Writer:
         return self._program.layers[layer].rotations[k]
 
     def _slot_of(self, turn: Turn) -> int:
-        return self._new_slot(self._angle(turn), is_own=turn.kind == START) if turn.trains else -1
+        return self._new_slot(self._angle(turn), is_own=turn.kind == START) if turn.trained else -1
 
     def _new_slot(self, angle: Angle, *, is_own: bool) -> int:
         self._slots.append((is_own, angle))
