@@ -56,6 +56,30 @@ def test_functions_and_derivatives_equal_the_cpus(name: str, dtype: Any, atol: f
         np.testing.assert_allclose(mine, theirs, atol=atol)
 
 
+@pytest.mark.parametrize(("precision", "rtol"), [("double", 1e-10), ("single", 1e-5)])
+def test_networks_equal_the_cpus(precision: str, rtol: float) -> None:
+    case = CASES["mixed"]()
+    x, w = values(case, 3)
+    found = []
+    for device in (gpu(), "cpu"):
+        network = jaxqnn.EstimatorQNN(
+            circuit=case.circuit,
+            observables=observables(case.circuit.num_qubits),
+            input_params=list(case.inputs),
+            weight_params=list(case.weights),
+            input_gradients=True,
+            precision=precision,
+            device=device,
+        )
+        cotangent = np.ones((3, *network.output_shape))
+        pulled = network.vjp(x, w)[1](cotangent)
+        found.append((network.forward(x, w), *network.backward(x, w), *pulled))
+    for mine, theirs in zip(*found, strict=True):
+        # Written by the GPU, yet the caller's own.
+        assert mine.flags.writeable == theirs.flags.writeable
+        np.testing.assert_allclose(mine, theirs, atol=rtol * np.abs(theirs).max())
+
+
 def test_torch_tensors_stay_on_the_device() -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
