@@ -11,6 +11,7 @@ import pytest
 from oracles import CASES, observables, values
 
 import jaxqnn
+from jaxqnn.backends.backend import Precision
 from jaxqnn.sweep.gpu import kernels
 from jaxqnn.torch_device import stays_on_device
 
@@ -57,7 +58,7 @@ def test_functions_and_derivatives_equal_the_cpus(name: str, dtype: Any, atol: f
 
 
 @pytest.mark.parametrize(("precision", "rtol"), [("double", 1e-10), ("single", 1e-5)])
-def test_networks_equal_the_cpus(precision: str, rtol: float) -> None:
+def test_networks_equal_the_cpus(precision: Precision, rtol: float) -> None:
     case = CASES["mixed"]()
     x, w = values(case, 3)
     found = []
