@@ -175,7 +175,7 @@ def training_curve(model: Any, make_optimizer: Any) -> list[float]:
     "make_optimizer",
     [
         lambda parameters: torch.optim.Adam(parameters, lr=0.1),
-        lambda parameters: torch.optim.LBFGS(parameters, max_iter=2),
+        lambda parameters: torch.optim.LBFGS(parameters, lr=0.1, max_iter=2),
     ],
     ids=["adam", "lbfgs"],
 )
