@@ -274,7 +274,7 @@ def test_reading_takes_few_steps(make: Callable[[Any], Any]) -> None:
     profile = cProfile.Profile()
     with nullcontext() if is_read else pytest.raises(jaxqnn.JaxQNNError, match="too deep"), profile:
         expressions.angle(expression, "here")
-    # Some 25 for each of at most 3,000 operations; a search through the products would take many more.
+    # Some 25 for each of at most 3,000 operations; a search would take many more.
     assert sum(entry.callcount for entry in profile.getstats()) < 200_000
 
 
