@@ -73,7 +73,7 @@ def tensorcircuit(qubits: int) -> Energy:
 
     backend = tc.set_backend("jax")
     tc.set_dtype("complex64")
-    # Its default rounds the factors of products to ten bits on a GPU, whatever JAX is told.
+    # It has a setting of its own beside JAX's.
     backend.jax_precision = jax.lax.Precision.HIGHEST
 
     def energy(p: Any) -> Any:

@@ -175,6 +175,7 @@ def training_curve(model: Any, make_optimizer: Any) -> list[float]:
     "make_optimizer",
     [
         lambda parameters: torch.optim.Adam(parameters, lr=0.1),
+        # Its full steps overshoot here, and multiply the last digit of float32.
         lambda parameters: torch.optim.LBFGS(parameters, lr=0.1, max_iter=2),
     ],
     ids=["adam", "lbfgs"],

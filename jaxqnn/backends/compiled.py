@@ -5,9 +5,9 @@ NaN and infinity pass through them as they do through XLA, without NumPy's warni
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -103,30 +103,29 @@ class CompiledBackend:
             columns = self._columns(x, w)
             # The Jacobian of one output is its pull-back. One diagonal of a large state costs no
             # pass of its own, and one sum of Pauli strings has its bra and its value in one.
-            is_one, bras = self._model.num_outputs == 1, None
+            is_one = self._model.num_outputs == 1
+            jacobian: Callable[..., tuple[Floats, Floats]] | None = None
             if is_one and self._is_tiled and self._weights is not None:
                 state = aligned((x.shape[0], 2, self._size), columns[0].dtype)
                 outputs = self._measured(*columns, state)
+                jacobian = partial(self._pulled_each, *columns, state)
             elif is_one and isinstance(self._measurement, PauliSums):
                 state = self._evolved(*columns)
                 outputs, bras = self._measurement.with_bras(state)
+                jacobian = partial(self._pulled, *columns, state, bras)
             else:
-                is_one = False
                 state = self._evolved(*columns)
                 outputs = self._measurement.outputs(state)
 
         def pull(cotangent: Floats) -> tuple[Floats, Floats]:
             with np.errstate(all="ignore"):
-                if not is_one:
-                    own = self._measurement.pull(state, cotangent)[None]
-                    of_x, of_w = self._pulled(*columns, state, own, wrt_inputs=wrt_inputs)
-                    found = of_x[0], of_w[0].sum(axis=0)
-                else:
-                    if bras is None:
-                        of_x, of_w = self._pulled_each(*columns, state, wrt_inputs=wrt_inputs)
-                    else:
-                        of_x, of_w = self._pulled(*columns, state, bras, wrt_inputs=wrt_inputs)
+                if jacobian is not None:
+                    of_x, of_w = jacobian(wrt_inputs=wrt_inputs)
                     found = cotangent * of_x[0], (cotangent * of_w[0]).sum(axis=0)
+                else:
+                    bras = self._measurement.pull(state, cotangent)[None]
+                    of_x, of_w = self._pulled(*columns, state, bras, wrt_inputs=wrt_inputs)
+                    found = of_x[0], of_w[0].sum(axis=0)
             if self._atoms is None:
                 return found
             with self._jax():

@@ -212,6 +212,11 @@ def trained_by(angle: Angle, of_samples: frozenset[int]) -> int:
     return SAMPLES if angle.columns <= of_samples else SHARED
 
 
+def first_of(trained: Sequence[int], least: int) -> int:
+    """The first that at least ``least`` trains, or how many there are."""
+    return next((i for i, who in enumerate(trained) if who >= least), len(trained))
+
+
 def commute(one: Turn, other: Turn) -> bool:
     """Whether two rotations may change places."""
     return parity(one.functional & other.vector) == parity(other.functional & one.vector)

@@ -22,6 +22,7 @@ from jaxqnn.sweep.staging import (
     Rows,
     Shape,
     Turn,
+    first_of,
     in_stages,
     selected,
 )
@@ -97,11 +98,6 @@ def tile(program: Program, shared: Masks, own: Masks) -> Tiling:
     head = len(bases), bits, len(steps), most
     parts = [begin, acts, bases, free, steps, *patterns, first.rows]
     return Tiling(head, earliest, [np.array(part, np.int64).reshape(-1) for part in parts])
-
-
-def first_of(trained: Sequence[int], least: int) -> int:
-    """The first that at least ``least`` trains, or how many there are."""
-    return next((i for i, who in enumerate(trained) if who >= least), len(trained))
 
 
 def is_tiled(program: Program) -> bool:

@@ -15,8 +15,8 @@ from jaxqnn.circuit.angles import Angle
 from jaxqnn.program.program import Program
 from jaxqnn.program.tables import column_order, inverse_map
 from jaxqnn.sweep.cpu.layout import LANES
-from jaxqnn.sweep.cpu.tiling import first_of, tile
-from jaxqnn.sweep.staging import SAMPLES, SHARED, trained_by
+from jaxqnn.sweep.cpu.tiling import tile
+from jaxqnn.sweep.staging import SAMPLES, SHARED, first_of, trained_by
 
 Array = np.ndarray[Any, Any]
 

@@ -128,7 +128,7 @@ def _columns(how: Plan, x: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Arra
     """[1, weights] (E, 1 + W), and the samples' (E, B, 1 + P), where they count weights too.
 
     They are of double precision, also where JAX's 64-bit mode is off: an angle is often a small
-    difference of large terms, and costs nothing beside the sweep.
+    difference of large terms.
     """
     with jax.enable_x64(True):
         x, w = x.astype(np.float64), w.astype(np.float64)
