@@ -19,7 +19,6 @@ from jaxqnn.sweep.cpu.job import (
     BY_LABEL,
     CLASSES,
     DIRECTIONS,
-    IS_SINGLE,
     OUT_W,
     OUT_X,
     WRT_INPUTS,
@@ -28,34 +27,18 @@ from jaxqnn.sweep.cpu.job import (
 )
 from jaxqnn.sweep.cpu.layers import clear
 from jaxqnn.sweep.cpu.layout import LANES
-from jaxqnn.sweep.cpu.pointers import Pointer, after, numbers, singles
+from jaxqnn.sweep.cpu.pointers import Pointer, after, like
 from jaxqnn.sweep.cpu.room import Room
 from jaxqnn.sweep.cpu.simd import load, store, zeros
 from jaxqnn.sweep.cpu.steps import Steps
 
 
 @compiled
-def number(job: Pointer, address: int, i: int) -> float:
-    """One number of an array of the job's precision."""
-    if job[IS_SINGLE]:
-        return float(singles(address)[i])
-    return numbers(address)[i]
-
-
-@compiled
-def put(job: Pointer, address: int, i: int, value: float) -> None:
-    """Writes one number to such an array."""
-    if job[IS_SINGLE]:
-        singles(address)[i] = value
-    else:
-        numbers(address)[i] = value
-
-
-@compiled
-def _read_lanes(job: Pointer, address: int, at: Pointer, i: int, to: Pointer) -> None:
+def _read_lanes(room: Room, address: int, i: int, to: Pointer) -> None:
     """Reads one number for each lane, the i-th from where the lane's begin."""
+    source = like(room.states, address)
     for lane in range(LANES):
-        to[lane] = number(job, address, at[lane] + i)
+        to[lane] = source[room.at[lane] + i]
 
 
 @compiled
@@ -68,11 +51,11 @@ def read_columns(job: Pointer, steps: Steps, room: Room) -> None:
     for lane in range(LANES):
         at[lane] = room.items[lane] * inputs
     for c in range(inputs):
-        _read_lanes(job, job[X], at, c, after(sample, (1 + c) * LANES))
+        _read_lanes(room, job[X], c, after(sample, (1 + c) * LANES))
     for lane in range(LANES):
         at[lane] = room.items[lane] // batch * weights
     for c in range(weights):
-        _read_lanes(job, job[W], at, c, after(shared, (1 + c) * LANES))
+        _read_lanes(room, job[W], c, after(shared, (1 + c) * LANES))
         store(sample, (1 + inputs + c) * LANES, load(shared, (1 + c) * LANES))
     set_shared(steps, room.columns, room.values)
     set_sample(steps, room.columns, room.values)
@@ -90,12 +73,12 @@ def read_direction(job: Pointer, steps: Steps, room: Room, t: int, place: int) -
         e, b = room.items[lane] // batch, room.items[lane] % batch
         at[lane] = ((e * directions + t) * batch + b) * inputs
     for c in range(inputs):
-        _read_lanes(job, job[ALONG_X], at, c, after(sample, (1 + c) * LANES))
+        _read_lanes(room, job[ALONG_X], c, after(sample, (1 + c) * LANES))
     for lane in range(LANES):
         e, b = room.items[lane] // batch, room.items[lane] % batch
         at[lane] = ((e * directions + t) * classes + b // (batch // classes)) * weights
     for c in range(weights):
-        _read_lanes(job, job[ALONG_W], at, c, after(shared, (1 + c) * LANES))
+        _read_lanes(room, job[ALONG_W], c, after(shared, (1 + c) * LANES))
         store(sample, (1 + inputs + c) * LANES, load(shared, (1 + c) * LANES))
     slopes = slopes_at(steps, room.slopes, place)
     set_slopes(steps, room.columns, room.values, room.along, slopes)
@@ -129,6 +112,7 @@ def write_columns(job: Pointer, steps: Steps, room: Room, t: int, count: int) ->
     inputs, weights = steps.num_inputs, steps.num_weights
     batch, directions = job[BATCH], job[DIRECTIONS]
     shared, sample = room.of_columns.shared, room.of_columns.sample
+    to_inputs, to_weights = like(room.states, job[OUT_X]), like(room.states, job[OUT_W])
     if job[BY_LABEL]:
         # Each lane has its labels' part.
         _sum_lanes(shared, LANES * (1 + weights))
@@ -138,12 +122,12 @@ def write_columns(job: Pointer, steps: Steps, room: Room, t: int, count: int) ->
         row = (e * directions + t) * batch + b
         for c in range(inputs):
             own = sample[(1 + c) * LANES + lane] if job[WRT_INPUTS] else 0.0
-            put(job, job[OUT_X], row * inputs + c, own)
+            to_inputs[row * inputs + c] = own
         for c in range(weights):
             own = shared[(1 + c) * LANES + lane]
             if steps.weights_in_samples:
                 own += sample[(1 + inputs + c) * LANES + lane]
-            put(job, job[OUT_W], row * weights + c, own)
+            to_weights[row * weights + c] = own
 
 
 @compiled

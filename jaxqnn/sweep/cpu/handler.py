@@ -25,6 +25,7 @@ from jaxqnn.sweep.cpu.job import (
     EVOLVE,
     GROUPS,
     HOLDERS,
+    IS_SINGLE,
     KET,
     MASKS,
     MEANS,
@@ -43,18 +44,18 @@ from jaxqnn.sweep.cpu.job import (
     W,
     X,
 )
-from jaxqnn.sweep.cpu.pointers import Pointer, call, fetch_add, free, malloc, symbol, words
-from jaxqnn.sweep.cpu.strings import work_sums
-from jaxqnn.sweep.cpu.work import (
-    work_curve,
-    work_evolve,
-    work_evolve_in_stages,
-    work_jacobian,
-    work_pull,
-    work_pull_in_stages,
-    work_push,
-    work_value,
+from jaxqnn.sweep.cpu.pointers import (
+    Pointer,
+    call,
+    fetch_add,
+    free,
+    malloc,
+    numbers,
+    singles,
+    symbol,
+    words,
 )
+from jaxqnn.sweep.cpu.work import work_of
 
 # Where fields are in the structures of c_api.h, in bytes.
 FRAME = {
@@ -103,19 +104,13 @@ def _helper(name: str, work: Callable[[int], None]) -> Any:
 
 
 # By the operation, MEANS and IMAGE as one, and then those of large states, of which the first also
-# does a VALUE.
-_HELPERS = (
-    _helper("evolve", work_evolve),
-    _helper("push", work_push),
-    _helper("pull", work_pull),
-    _helper("curve", work_curve),
-    _helper("value", work_value),
-    _helper("jacobian", work_jacobian),
-    _helper("sums", work_sums),
-    _helper("evolve_in_stages", work_evolve_in_stages),
-    _helper("pull_in_stages", work_pull_in_stages),
-)
-_PULL_IN_STAGES = len(_HELPERS) - 1
+# does a VALUE; first all of double precision.
+_HELPERS = [
+    _helper(f"{name}_{precision}", work)
+    for precision, real in (("double", numbers), ("single", singles))
+    for name, work in work_of(real).items()
+]
+_EACH = len(_HELPERS) // 2
 _FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
 
 
@@ -150,9 +145,10 @@ _helpers = symbol(_NAME)
 @compiled
 def _helper_of(job: Pointer) -> int:
     """Which of the helpers does a job."""
+    which = min(job[OPERATION], MEANS)
     if job[TILED]:
-        return _PULL_IN_STAGES if job[OPERATION] == PULL else _PULL_IN_STAGES - 1
-    return min(job[OPERATION], MEANS)
+        which = _EACH - 1 if job[OPERATION] == PULL else _EACH - 2
+    return which + _EACH if job[IS_SINGLE] else which
 
 
 @compiled

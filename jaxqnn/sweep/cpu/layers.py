@@ -13,7 +13,7 @@ from jaxqnn.sweep.cpu.angles import Values
 from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layout import LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer, after
-from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
+from jaxqnn.sweep.cpu.simd import exchanged, load, rounded, store, zeros
 from jaxqnn.sweep.cpu.steps import Steps
 from jaxqnn.sweep.cpu.trigonometry import cos_sin
 
@@ -92,31 +92,37 @@ def rotate_one(
 
 
 @compiled
-def four(numbers: Pointer, p: int, near: int, far: int) -> Any:
-    """What two bits of the row lead to from p: eights at 00, 01, 10 and 11."""
-    at = p + far
-    return load(numbers, p), load(numbers, p + near), load(numbers, at), load(numbers, at + near)
+def corners(p: int, near: int, far: int) -> tuple[int, int, int, int]:
+    """Where two bits of the row lead to from p: 00, 01, 10 and 11."""
+    return p, p + near, p + far, p + far + near
 
 
 @compiled
-def rotate_four(
-    numbers: Pointer,
-    p: int,
-    near: int,
-    far: int,
-    x: Any,
-    c: Any,
-    s: Any,
-    c_high: Any,
-    s_high: Any,
-) -> None:
-    """Writes those four, x, after a rotation of either bit."""
+def four(numbers: Pointer, at: tuple[int, int, int, int]) -> Any:
+    """The eights in four places."""
+    return load(numbers, at[0]), load(numbers, at[1]), load(numbers, at[2]), load(numbers, at[3])
+
+
+@compiled
+def put_four(numbers: Pointer, at: tuple[int, int, int, int], x: Any) -> None:
+    """Writes them there."""
+    store(numbers, at[0], x[0])
+    store(numbers, at[1], x[1])
+    store(numbers, at[2], x[2])
+    store(numbers, at[3], x[3])
+
+
+@compiled
+def turned(x: Any, c: Any, s: Any, c_high: Any, s_high: Any) -> Any:
+    """Those four after a rotation of either bit."""
     y00, y01 = c * x[0] - s * x[1], s * x[0] + c * x[1]
     y10, y11 = c * x[2] - s * x[3], s * x[2] + c * x[3]
-    store(numbers, p, c_high * y00 - s_high * y10)
-    store(numbers, p + near, c_high * y01 - s_high * y11)
-    store(numbers, p + far, s_high * y00 + c_high * y10)
-    store(numbers, p + far + near, s_high * y01 + c_high * y11)
+    return (
+        c_high * y00 - s_high * y10,
+        c_high * y01 - s_high * y11,
+        s_high * y00 + c_high * y10,
+        s_high * y01 + c_high * y11,
+    )
 
 
 @compiled
@@ -138,8 +144,8 @@ def rotate_two(
     for base in range(0, size, 2 * far):
         for middle in range(base, base + far, 2 * near):
             for p in range(middle, middle + near, LANES):
-                x = four(state, p, near, far)
-                rotate_four(state, p, near, far, x, c, s, c_high, s_high)
+                places = corners(p, near, far)
+                put_four(state, places, turned(four(state, places), c, s, c_high, s_high))
 
 
 @compiled
@@ -156,7 +162,7 @@ def rotate_lanes(
     """The same of a bit of the lane."""
     # J on a bit is -1 where it is 0 and +1 where it is 1, after the exchange of the two.
     c = load(cosine, at)
-    s = -way * load(sine, at) * load(signs, LANES << bit)
+    s = rounded(-way * load(sine, at) * load(signs, LANES << bit), state)
     for p in range(0, size, LANES):
         a = load(state, p)
         store(state, p, c * a + s * exchanged(a, 1 << bit))
@@ -282,38 +288,40 @@ def put_down(steps: Steps, l: int, shared: Pointer, sample: Pointer, labels: Poi
 
 
 @compiled
-def layer_phase(steps: Steps, values: Values, l: int, work: Pointer) -> bool:
-    """The phases of layer l, to the second and last third of ``work``; returns whether by lane.
+def layer_phase(
+    steps: Steps, values: Values, l: int, angles: Pointer, cosine: Pointer, sine: Pointer
+) -> bool:
+    """The cosines and sines of layer l's phases; returns whether they are by lane.
 
-    They are cosines and sines. What all lanes share is computed once for them.
+    What all lanes share is computed once for them.
     """
-    half = LANES << steps.row_bits
+    size = LANES << steps.row_bits
     own = steps.sample_range[l + 1] > steps.sample_range[l]
     if own or not values.alike or steps.row_bits < steps.num_qubits:
-        put_down(steps, l, values.shared, values.sample, work)
-        cos_sin(work, half, after(work, half), after(work, 2 * half))
+        put_down(steps, l, values.shared, values.sample, angles)
+        cos_sin(angles, size, cosine, sine)
         return True
     num_rows = 1 << steps.row_bits
     size = max(num_rows, LANES)
-    angle = work
-    clear(angle, size)
+    clear(angles, size)
     for k in range(steps.shared_range[l], steps.shared_range[l + 1]):
-        angle[steps.shared_masks[k] & (num_rows - 1)] -= 0.5 * values.shared[k * LANES]
+        angles[steps.shared_masks[k] & (num_rows - 1)] -= 0.5 * values.shared[k * LANES]
     step = 1
     while step < num_rows:
         for base in range(0, num_rows, 2 * step):
             for x in range(base, base + step):
-                a, b = angle[x], angle[x + step]
-                angle[x], angle[x + step] = a + b, a - b
+                a, b = angles[x], angles[x + step]
+                angles[x], angles[x + step] = a + b, a - b
         step *= 2
-    cos_sin(angle, size, after(work, half), after(work, 2 * half))
+    cos_sin(angles, size, cosine, sine)
     return False
 
 
 @compiled
-def turn(num_rows: int, state: Pointer, by_lane: bool, way: float, work: Pointer) -> None:
-    """The phases that ``layer_phase`` left, undone if ``way`` is -1."""
-    cosine, sine = after(work, LANES * num_rows), after(work, ROW * num_rows)
+def turn(
+    num_rows: int, state: Pointer, by_lane: bool, way: float, cosine: Pointer, sine: Pointer
+) -> None:
+    """The phases whose cosines and sines those are, undone if ``way`` is -1."""
     for row in range(num_rows):
         p = row * ROW
         a, b = load(state, p), load(state, p + LANES)

@@ -97,6 +97,20 @@ singles = _at_address(types.float32)
 
 
 @intrinsic
+def like(_: Any, pointer: Any, place: Any) -> Any:
+    """A pointer to numbers of the same type, at an address or where another pointer leads."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = context.get_value_type(sig.return_type)
+        if isinstance(place, PointerType):
+            return builder.bitcast(args[1], kind)
+        return builder.inttoptr(args[1], kind)
+
+    own = place if isinstance(place, PointerType) else types.intp
+    return pointer(pointer, own), generate
+
+
+@intrinsic
 def after(_: Any, pointer: Any, count: Any) -> Any:
     """The pointer that is so many numbers further."""
 

@@ -74,7 +74,7 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
     from jaxqnn.sweep.cpu.jit import python_of
     from jaxqnn.sweep.cpu.room import room_sizes, shared_numbers
 
-    room = sum(python_of(room_sizes)(operation, together, by_label, n, shape))
+    room = sum(python_of(room_sizes)(operation, sizes.single, together, by_label, n, shape))
     found = np.zeros(words.SIZE, np.int64)
     found[words.OPERATION], found[words.IS_SINGLE] = operation, sizes.single
     found[words.BY_LABEL], found[words.GROUPS] = by_label, groups

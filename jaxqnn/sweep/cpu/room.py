@@ -13,6 +13,7 @@ from jaxqnn.sweep.cpu.job import (
     CURVE,
     DIRECTIONS,
     EVOLVE,
+    IS_SINGLE,
     JACOBIAN,
     MEMBERS,
     OPERATION,
@@ -27,7 +28,7 @@ from jaxqnn.sweep.cpu.job import (
     VALUE,
 )
 from jaxqnn.sweep.cpu.layout import LANES
-from jaxqnn.sweep.cpu.pointers import Pointer, after, numbers, words
+from jaxqnn.sweep.cpu.pointers import Pointer, after, like, numbers, words
 from jaxqnn.sweep.cpu.steps import Steps
 from jaxqnn.sweep.cpu.sweeps import Work
 
@@ -53,7 +54,11 @@ class TileRoom(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What one thread works in; states have a second place of the same size, see ``sweeps``."""
+    """What one thread works in; states have a second place of the same size, see ``sweeps``.
+
+    States are of the precision of the job's arrays; so are what is multiplied with them, cosines
+    and sines. Angles, and all that is added up, are of double precision.
+    """
 
     items: Pointer
     at: Pointer
@@ -71,12 +76,13 @@ class Room(NamedTuple):
 
 @compiled
 def room_sizes(
-    operation: int, together: int, by_label: bool, n: int, shape: tuple[int, ...]
+    operation: int, single: bool, together: int, by_label: bool, n: int, shape: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """How many eights of numbers each part of a ``Room`` takes.
+    """How many eights of numbers of double precision each part of a ``Room`` takes.
 
     Args:
         operation: What the job does.
+        single: Whether its arrays are of single precision.
         together: Directions or bras at once.
         by_label: Whether lanes are labels.
         n: Qubits.
@@ -105,8 +111,8 @@ def room_sizes(
         angles + rotations + n + 1 + max(rotations, n),
         (1 + weights) + (1 + inputs + weights),
         along * (angles + 1),
-        2 * states * (2 << row_bits),
-        3 * (1 << row_bits),
+        2 * states * (2 << row_bits) // (2 if single else 1),
+        (1 << row_bits) + (2 << row_bits) // (2 if single else 1),
         # The tables of a label map: its halves' and the lanes'.
         (1 << row_bits // 2) + (1 << row_bits - row_bits // 2) + 1,
         2 * block,
@@ -136,8 +142,15 @@ def shared_numbers(
 
 
 @compiled
-def cut(job: Pointer, steps: Steps, thread: int) -> Room:
-    """The room of a thread, by its number among those of the job."""
+def cut(job: Pointer, steps: Steps, thread: int, real: Pointer) -> Room:
+    """The room of a thread, by its number among those of the job.
+
+    Args:
+        job: The job.
+        steps: Its program.
+        thread: The number.
+        real: Any pointer to numbers of the precision of the job's arrays.
+    """
     n, together = steps.num_qubits, min(TOGETHER, job[DIRECTIONS])
     rotations, shared = steps.num_layers * steps.num_rotated, steps.num_shared
     sample, given = steps.num_sample, steps.num_given
@@ -155,7 +168,8 @@ def cut(job: Pointer, steps: Steps, thread: int) -> Room:
         tile_bits,
         head[16],
     )
-    sizes = room_sizes(job[OPERATION], together, job[BY_LABEL] != 0, n, shape)
+    single = job[IS_SINGLE] != 0
+    sizes = room_sizes(job[OPERATION], single, together, job[BY_LABEL] != 0, n, shape)
     address = job[ROOM] + job[SHARED_BYTES] + thread * job[ROOM_BYTES]
     eights, items = numbers(address), words(address)
     at = LANES * sizes[0]
@@ -169,12 +183,12 @@ def cut(job: Pointer, steps: Steps, thread: int) -> Room:
     amplitudes = after(start, 2 * LANES * n)
     norm = after(amplitudes, LANES * given)
     values = Values(
-        cosine,
-        sine,
+        like(real, cosine),
+        like(real, sine),
         phases,
         own,
-        start,
-        after(start, LANES * n),
+        like(real, start),
+        like(real, after(start, LANES * n)),
         amplitudes,
         norm,
         after(norm, LANES),
@@ -191,14 +205,15 @@ def cut(job: Pointer, steps: Steps, thread: int) -> Room:
     of_norm = after(of_amplitudes, LANES * together * given)
     slopes = Slopes(of_rotations, of_shared, of_sample, of_start, of_amplitudes, of_norm)
     at += LANES * sizes[4]
-    states = after(eights, at)
-    other = after(states, LANES * sizes[5] // 2)
+    states = like(real, after(eights, at))
+    other = after(states, LANES * sizes[5] // (1 if single else 2))
     at += LANES * sizes[5]
-    by_label = after(eights, at)
+    angles, size = after(eights, at), LANES << (tile_bits if tile_bits > 0 else steps.row_bits)
+    turns = like(real, after(angles, size))
     at += LANES * sizes[6]
     tables = after(items, at)
     at += LANES * sizes[7]
-    column = after(eights, at)
+    column = like(real, after(eights, at))
     at += LANES * sizes[8]
     count = together + 1 if job[OPERATION] == CURVE else together
     of_rotations = after(eights, at)
@@ -223,16 +238,16 @@ def cut(job: Pointer, steps: Steps, thread: int) -> Room:
         slopes,
         states,
         other,
-        Work(by_label, tables, column),
+        Work(angles, turns, after(turns, size), tables, column),
         found,
         of_columns,
         TileRoom(
             labels,
             after(labels, 1 << tile_bits),
-            cosine_here,
-            sine_here,
+            like(real, cosine_here),
+            like(real, sine_here),
             own_here,
-            after(own_here, 2 * LANES),
+            like(real, after(own_here, 2 * LANES)),
         ),
     )
 

@@ -4,8 +4,8 @@ LLVM finds vector instructions in a loop only where it can prove that arrays do 
 the steps of a statevector never let it.  Here they are asked for: ``load`` and ``store`` move eight
 neighbours of a pointer, ``+``, ``-`` and ``*`` work on all of them, a plain float stands for
 eight copies of itself.  LLVM maps them to whatever the processor has (AVX-512, AVX, SSE, NEON).
-Vectors are of double precision; what is read from or written to single precision is
-converted on the way.
+A vector is of the precision of the numbers that it was read from. What is made of both precisions
+is of double precision, and what is written is rounded to the precision of its place.
 """
 
 from __future__ import annotations
@@ -22,32 +22,50 @@ from numba.extending import intrinsic, models, register_model
 
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
 
-_IR = ir.VectorType(ir.DoubleType(), LANES)
-_SINGLE = ir.VectorType(ir.FloatType(), LANES)
 _MASK = ir.VectorType(ir.IntType(32), LANES)
+_ELEMENTS = {types.float64: ir.DoubleType(), types.float32: ir.FloatType()}
 
 # Products and sums may become one instruction; nothing else is rearranged.
 _FLAGS = ("contract",)
 
 
 class _Vector(types.Type):
-    """Numba's type of eight floats."""
+    """Numba's type of eight floats of one precision."""
 
-    def __init__(self) -> None:
-        super().__init__(name="float64x8")
+    def __init__(self, dtype: types.Type) -> None:
+        self.dtype = dtype
+        self.code = ir.VectorType(_ELEMENTS[dtype], LANES)
+        super().__init__(name=f"{dtype}x{LANES}")
+
+    @property
+    def key(self) -> Any:
+        """What tells the two types apart."""
+        return self.dtype
 
 
-_vector = _Vector()
+_VECTORS = {dtype: _Vector(dtype) for dtype in _ELEMENTS}
+_DOUBLE = _VECTORS[types.float64]
 
 
 @register_model(_Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: Any) -> None:
-        super().__init__(manager, fe_type, _IR)
+        super().__init__(manager, fe_type, fe_type.code)
 
 
-def _eight_of(builder: Any, number: Any) -> Any:
-    empty = ir.Constant(_IR, ir.Undefined)
+def _converted(builder: Any, value: Any, kind: Any) -> Any:
+    """A vector in the precision of a type."""
+    if value.type == kind.code:
+        return value
+    return (builder.fpext if kind == _DOUBLE else builder.fptrunc)(value, kind.code)
+
+
+def _eight_of(builder: Any, number: Any, kind: Any) -> Any:
+    element = kind.code.element
+    if number.type != element:
+        convert = builder.fpext if kind == _DOUBLE else builder.fptrunc
+        number = convert(number, element)
+    empty = ir.Constant(kind.code, ir.Undefined)
     first = builder.insert_element(empty, number, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(first, empty, ir.Constant(_MASK, [0] * LANES))
 
@@ -58,13 +76,17 @@ def _define(operation: Any, instruction: str) -> None:
     @infer_global(operation)
     class Typing(AbstractTemplate):
         def generic(self, args: Any, _: Any) -> Any:
-            if len(args) == 2 and _vector in args and set(args) <= {_vector, types.float64}:
-                return signature(_vector, *args)
-            return None
+            vectors = [kind for kind in args if isinstance(kind, _Vector)]
+            if len(args) != 2 or not vectors:
+                return None
+            if not all(isinstance(kind, _Vector | types.Float) for kind in args):
+                return None
+            return signature(_DOUBLE if _DOUBLE in vectors else vectors[0], *args)
 
     def lower(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        make = {True: _converted, False: _eight_of}
         both = [
-            value if kind == _vector else _eight_of(builder, value)
+            make[isinstance(kind, _Vector)](builder, value, sig.return_type)
             for value, kind in zip(args, sig.args, strict=True)
         ]
         return getattr(builder, instruction)(*both, flags=_FLAGS)
@@ -82,21 +104,19 @@ _define(operator.truediv, "fdiv")
 
 def _place(builder: Any, pointer_type: Any, pointer: Any, index: Any) -> Any:
     """The address of eight numbers."""
-    kind = _SINGLE if pointer_type.dtype == types.float32 else _IR
+    kind = _VECTORS[pointer_type.dtype].code
     return builder.bitcast(builder.gep(pointer, [index], inbounds=True), kind.as_pointer())
 
 
-def _read(builder: Any, place: Any) -> Any:
-    if place.type.pointee == _SINGLE:
-        return builder.fpext(builder.load(place, align=4), _IR)
-    return builder.load(place, align=8)
+def _read(builder: Any, pointer_type: Any, pointer: Any, index: Any) -> Any:
+    place = _place(builder, pointer_type, pointer, index)
+    return builder.load(place, align=pointer_type.dtype.bitwidth // 8)
 
 
-def _write(builder: Any, value: Any, place: Any) -> None:
-    if place.type.pointee == _SINGLE:
-        builder.store(builder.fptrunc(value, _SINGLE), place, align=4)
-    else:
-        builder.store(value, place, align=8)
+def _write(builder: Any, value: Any, pointer_type: Any, pointer: Any, index: Any) -> None:
+    place = _place(builder, pointer_type, pointer, index)
+    own = _converted(builder, value, _VECTORS[pointer_type.dtype])
+    builder.store(own, place, align=pointer_type.dtype.bitwidth // 8)
 
 
 @intrinsic
@@ -104,9 +124,9 @@ def load(_: Any, pointer: Any, index: Any) -> Any:
     """pointer[index : index + 8] of a pointer."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _read(builder, _place(builder, sig.args[0], *args))
+        return _read(builder, sig.args[0], *args)
 
-    return _vector(pointer, types.intp), generate
+    return _VECTORS[pointer.dtype](pointer, types.intp), generate
 
 
 @intrinsic
@@ -114,10 +134,21 @@ def store(_: Any, pointer: Any, index: Any, value: Any) -> Any:
     """pointer[index : index + 8] = value."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        _write(builder, args[2], _place(builder, sig.args[0], *args[:2]))
+        _write(builder, args[2], sig.args[0], *args[:2])
         return context.get_dummy_value()
 
     return types.void(pointer, types.intp, value), generate
+
+
+@intrinsic
+def rounded(_: Any, value: Any, pointer: Any) -> Any:
+    """Eight numbers in the precision of those that a pointer leads to."""
+    kind = _VECTORS[pointer.dtype]
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _converted(builder, args[0], kind)
+
+    return kind(value, pointer), generate
 
 
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
@@ -147,10 +178,10 @@ def gather_rows(_: Any, source: Any, at: Any, row: Any, state: Any, to: Any) -> 
         lanes = []
         for lane in range(LANES):
             first = builder.add(_element(builder, at_, lane), row_)
-            lanes.append(_read(builder, _place(builder, kinds[0], source_, first)))
+            lanes.append(_read(builder, kinds[0], source_, first))
         for j, vector in enumerate(_transposed(builder, lanes)):
             place = builder.add(to_, ir.Constant(to_.type, ROW * j))
-            _write(builder, vector, _place(builder, kinds[3], state_, place))
+            _write(builder, vector, kinds[3], state_, place)
         return context.get_dummy_value()
 
     return types.void(source, at, types.intp, state, types.intp), generate
@@ -165,11 +196,11 @@ def scatter_rows(_: Any, state: Any, start: Any, out: Any, at: Any, row: Any, co
         rows = []
         for j in range(LANES):
             place = builder.add(start_, ir.Constant(start_.type, ROW * j))
-            rows.append(_read(builder, _place(builder, kinds[0], state_, place)))
+            rows.append(_read(builder, kinds[0], state_, place))
         for lane, vector in enumerate(_transposed(builder, rows)):
             with builder.if_then(builder.icmp_signed(">", count_, count_.type(lane))):
                 first = builder.add(_element(builder, at_, lane), row_)
-                _write(builder, vector, _place(builder, kinds[2], out_, first))
+                _write(builder, vector, kinds[2], out_, first)
         return context.get_dummy_value()
 
     return types.void(state, types.intp, out, at, types.intp, types.intp), generate
@@ -177,12 +208,12 @@ def scatter_rows(_: Any, state: Any, start: Any, out: Any, at: Any, row: Any, co
 
 @intrinsic
 def zeros(_: Any) -> Any:
-    """Eight zeros."""
+    """Eight zeros of double precision: what sums begin with."""
 
     def generate(*_: Any) -> Any:
-        return ir.Constant(_IR, [0.0] * LANES)
+        return ir.Constant(_DOUBLE.code, [0.0] * LANES)
 
-    return _vector(), generate
+    return _DOUBLE(), generate
 
 
 @intrinsic
@@ -190,26 +221,29 @@ def floor(_: Any, value: Any) -> Any:
     """The largest whole numbers that are not larger."""
 
     def generate(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-        kind = ir.FunctionType(_IR, [_IR])
-        name = f"llvm.floor.v{LANES}f64"
+        code = value.code
+        name = f"llvm.floor.v{LANES}f{value.dtype.bitwidth}"
+        kind = ir.FunctionType(code, [code])
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
-    return _vector(value), generate
+    return value(value), generate
 
 
 @intrinsic
 def choose(_: Any, test: Any, value: Any, other: Any) -> Any:
     """In each lane the first value where the test is above zero, the other one elsewhere."""
+    if value != other:
+        return None
 
     def generate(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-        is_above = builder.fcmp_ordered(">", args[0], ir.Constant(_IR, [0.0] * LANES))
+        is_above = builder.fcmp_ordered(">", args[0], ir.Constant(test.code, [0.0] * LANES))
         return builder.select(is_above, args[1], args[2])
 
-    return _vector(test, value, other), generate
+    return value(test, value, other), generate
 
 
-def _swapped(builder: Any, value: Any, bit: int) -> Any:
-    mask = ir.Constant(_MASK, [i ^ 1 << bit for i in range(LANES)])
+def _swapped(builder: Any, value: Any, lanes: int) -> Any:
+    mask = ir.Constant(_MASK, [i ^ lanes for i in range(LANES)])
     return builder.shuffle_vector(value, value, mask)
 
 
@@ -218,23 +252,33 @@ def exchanged(_: Any, value: Any, lanes: Any) -> Any:
     """Lane i gets what lane i xor ``lanes`` has."""
 
     def generate(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-        found, lanes = args
-        for bit in range(LANE_BITS):
-            is_set = builder.trunc(builder.lshr(lanes, lanes.type(bit)), ir.IntType(1))
-            found = builder.select(is_set, _swapped(builder, found, bit), found)
+        # One of seven instructions behind a jump: a loop takes the same one every time.
+        end = builder.append_basic_block("exchanged")
+        switch = builder.switch(args[1], end)
+        cases = [(args[0], builder.block)]
+        for lanes in range(1, LANES):
+            block = builder.append_basic_block(f"by{lanes}")
+            switch.add_case(args[1].type(lanes), block)
+            with builder.goto_block(block):
+                cases.append((_swapped(builder, args[0], lanes), block))
+                builder.branch(end)
+        builder.position_at_end(end)
+        found = builder.phi(value.code)
+        for case in cases:
+            found.add_incoming(*case)
         return found
 
-    return _vector(value, types.intp), generate
+    return value(value, types.intp), generate
 
 
 @intrinsic
 def total(_: Any, value: Any) -> Any:
-    """The sum of the lanes."""
+    """The sum of the lanes, of double precision."""
 
     def generate(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-        found = args[0]
+        found = _converted(builder, args[0], _DOUBLE)
         for bit in range(LANE_BITS):
-            found = builder.fadd(found, _swapped(builder, found, bit))
+            found = builder.fadd(found, _swapped(builder, found, 1 << bit))
         return builder.extract_element(found, ir.Constant(ir.IntType(32), 0))
 
     return types.float64(value), generate

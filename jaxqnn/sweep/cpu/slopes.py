@@ -7,20 +7,22 @@ from typing import Any
 from jaxqnn.sweep.cpu.angles import Cotangents, Slopes, Values, cotangents_at
 from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layers import (
+    corners,
     four,
     is_identity,
     put_down,
+    put_four,
     rotate,
-    rotate_four,
     rotate_lanes,
     rotate_one,
     rotate_two,
     size_of_state,
     transform,
+    turned,
 )
 from jaxqnn.sweep.cpu.layout import LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer, after
-from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
+from jaxqnn.sweep.cpu.simd import exchanged, load, rounded, store, zeros
 from jaxqnn.sweep.cpu.steps import Steps
 
 
@@ -32,7 +34,8 @@ def correlate(steps: Steps, bit: int, state: Pointer, bra: Pointer, out: Pointer
         sign = load(steps.signs, LANES << (bit - steps.row_bits))
         for p in range(0, size, LANES):
             moved = exchanged(load(state, p), 1 << bit - steps.row_bits)
-            first = first - sign * load(bra, p) * moved
+            first = first - load(bra, p) * moved
+        first = sign * first
     else:
         step = ROW << bit
         for base in range(0, size, 2 * step):
@@ -78,7 +81,8 @@ def correlate_two(
     for base in range(0, size, 2 * far):
         for middle in range(base, base + far, 2 * near):
             for p in range(middle, middle + near, LANES):
-                sums = _add_four(sums, four(state, p, near, far), four(bra, p, near, far))
+                places = corners(p, near, far)
+                sums = _add_four(sums, four(state, places), four(bra, places))
     _note_two(sums, out, at_low, at_high)
 
 
@@ -134,10 +138,11 @@ def undo_two(
     for base in range(0, size, 2 * far):
         for middle in range(base, base + far, 2 * near):
             for p in range(middle, middle + near, LANES):
-                x, y = four(state, p, near, far), four(bra, p, near, far)
+                places = corners(p, near, far)
+                x, y = four(state, places), four(bra, places)
                 sums = _add_four(sums, x, y)
-                rotate_four(state, p, near, far, x, c, s, c_high, s_high)
-                rotate_four(bra, p, near, far, y, c, s, c_high, s_high)
+                put_four(state, places, turned(x, c, s, c_high, s_high))
+                put_four(bra, places, turned(y, c, s, c_high, s_high))
     _note_two(sums, out, out_low, out_high)
 
 
@@ -270,9 +275,9 @@ def _add_generator(
     steps: Steps, bit: int, slopes: Pointer, at: int, way: float, state: Pointer, tangent: Pointer
 ) -> None:
     """tangent += way slope / 2 J state on a bit."""
-    half, size = 0.5 * way * load(slopes, at), size_of_state(steps)
+    half, size = rounded(0.5 * way * load(slopes, at), state), size_of_state(steps)
     if bit >= steps.row_bits:
-        half = half * load(steps.signs, LANES << (bit - steps.row_bits))
+        half = rounded(half * load(steps.signs, LANES << (bit - steps.row_bits)), state)
         for p in range(0, size, LANES):
             moved = exchanged(load(state, p), 1 << bit - steps.row_bits)
             store(tangent, p, load(tangent, p) - half * moved)
@@ -319,6 +324,6 @@ def add_phases(
         return
     put_down(steps, l, slopes.shared, slopes.sample, labels)
     for row in range(1 << steps.row_bits):
-        p, angle = row * ROW, way * load(labels, row * LANES)
+        p, angle = row * ROW, rounded(way * load(labels, row * LANES), state)
         store(to, p, load(to, p) - angle * load(state, p + LANES))
         store(to, p + LANES, load(to, p + LANES) + angle * load(state, p))

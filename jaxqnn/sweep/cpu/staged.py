@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from jaxqnn.sweep.cpu.angles import Values
 from jaxqnn.sweep.cpu.jit import compiled
-from jaxqnn.sweep.cpu.layers import clear, rotate_two, transform, turn
+from jaxqnn.sweep.cpu.layers import clear, transform, turn
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
+from jaxqnn.sweep.cpu.pairs import read_pair, rotate_pair, undo_pair
 from jaxqnn.sweep.cpu.pointers import Pointer, after, odd
 from jaxqnn.sweep.cpu.room import Room
-from jaxqnn.sweep.cpu.simd import load, store
-from jaxqnn.sweep.cpu.slopes import correlate_two, label_cotangents, undo_two
+from jaxqnn.sweep.cpu.simd import load, store, zeros
+from jaxqnn.sweep.cpu.slopes import label_cotangents
 from jaxqnn.sweep.cpu.steps import Steps, is_wanted
-from jaxqnn.sweep.cpu.tiles import Tiles, correlate_any, rotate_any, top
-from jaxqnn.sweep.cpu.tiling import PAIR, STEP
+from jaxqnn.sweep.cpu.sweeps import Work
+from jaxqnn.sweep.cpu.tiles import Tiles
+from jaxqnn.sweep.cpu.tiling import STEP
 from jaxqnn.sweep.cpu.trigonometry import cos_sin
 from jaxqnn.sweep.staging import PHASES, ROTATION
 
@@ -33,8 +35,13 @@ def _set_turns(
     first = tiles.begin[stage]
     for j in range(first, tiles.begin[stage + 1]):
         kind, angle = tiles.steps[j * STEP], tiles.steps[j * STEP + 1] * LANES
-        if kind in (PAIR, ROTATION):
-            at = (j - first) * LANES
+        if kind != ROTATION:
+            continue
+        at = (j - first) * LANES
+        if angle < 0:
+            store(room.tiled.cosine, at, zeros() + 1.0)
+            store(room.tiled.sine, at, zeros())
+        else:
             store(room.tiled.cosine, at, load(values.cosine, angle))
             store(room.tiled.sine, at, load(values.sine, angle) * _signs(steps, tiles, j, row))
 
@@ -73,29 +80,10 @@ def _phase_signs(steps: Steps, mask: int, row: int) -> float:
 
 @compiled
 def _set_phases(
-    steps: Steps, tiles: Tiles, l: int, row: int, values: Values, size: int, work: Pointer
+    steps: Steps, tiles: Tiles, l: int, row: int, values: Values, size: int, work: Work
 ) -> None:
-    _put_down(steps, tiles, l, row, values, size, work)
-    cos_sin(work, LANES * size, after(work, LANES * size), after(work, ROW * size))
-
-
-@compiled
-def _rotate_pair(tiles: Tiles, j: int, at: int, way: float, room: Room, tile: Pointer) -> None:
-    size = ROW << tiles.bits
-    one, other = top(tiles.steps[j * STEP + 3]), top(tiles.steps[(j + 1) * STEP + 3])
-    cosine, sine = room.tiled.cosine, room.tiled.sine
-    if one < other:
-        rotate_two(tile, size, one, other, cosine, sine, at, at + LANES, way)
-    else:
-        rotate_two(tile, size, other, one, cosine, sine, at + LANES, at, way)
-
-
-@compiled
-def _rotate_single(tiles: Tiles, j: int, at: int, way: float, room: Room, tile: Pointer) -> None:
-    turns, p = tiles.steps, j * STEP
-    cosine, sine = room.tiled.cosine, room.tiled.sine
-    vector, lane, pattern = turns[p + 3], turns[p + 4], turns[p + 5]
-    rotate_any(1 << tiles.bits, vector, lane, pattern, cosine, sine, at, way, tile)
+    _put_down(steps, tiles, l, row, values, size, work.angles)
+    cos_sin(work.angles, LANES * size, work.cosine, work.sine)
 
 
 @compiled
@@ -103,20 +91,18 @@ def forward(
     steps: Steps, tiles: Tiles, stage: int, row: int, values: Values, room: Room, tile: Pointer
 ) -> None:
     """All steps of a stage on a tile."""
-    size, first, work = 1 << tiles.bits, tiles.begin[stage], room.work.phases
+    size, first, work = 1 << tiles.bits, tiles.begin[stage], room.work
     _set_turns(steps, tiles, stage, row, values, room)
     j = first
     while j < tiles.begin[stage + 1]:
         kind, at = kind_of(tiles, j), (j - first) * LANES
         if kind == PHASES:
             _set_phases(steps, tiles, tiles.steps[j * STEP + 1], row, values, size, work)
-            turn(size, tile, True, 1.0, work)
-        elif kind == PAIR:
-            _rotate_pair(tiles, j, at, 1.0, room, tile)
-            j += 1
+            turn(size, tile, True, 1.0, work.cosine, work.sine)
         elif kind == ROTATION:
-            _rotate_single(tiles, j, at, 1.0, room, tile)
-        j += 1
+            cosine, sine = room.tiled.cosine, room.tiled.sine
+            rotate_pair(size, read_pair(tiles, j), cosine, sine, at, 1.0, tile)
+        j += 1 if kind == PHASES else 2
 
 
 @compiled
@@ -135,7 +121,7 @@ def reverse(
 
     What comes before the earliest step that is wanted is not undone.
     """
-    size, first, work = 1 << tiles.bits, tiles.begin[stage], room.work.phases
+    size, first, work = 1 << tiles.bits, tiles.begin[stage], room.work
     length, most = ROW * size, tiles.most * LANES
     state = room.states
     _set_turns(steps, tiles, stage, row, values, room)
@@ -146,42 +132,31 @@ def reverse(
     j = tiles.begin[stage + 1] - 1
     while j >= last:
         kind, wanted = kind_of(tiles, j), is_wanted(tiles.steps[j * STEP + 7], wrt_inputs)
-        goes_on = not (ends and _is_beside(steps, tiles, j, last))
+        goes_on = not (ends and tiles.steps[j * STEP + 9] == tiles.steps[last * STEP + 9])
         if kind == PHASES:
             l = tiles.steps[j * STEP + 1]
             for o in range(bras if wanted else 0):
-                clear(work, LANES * size)
-                label_cotangents(size, state, after(state, (1 + o) * length), work)
-                transform(work, LANES * size)
+                clear(work.angles, LANES * size)
+                label_cotangents(size, state, after(state, (1 + o) * length), work.angles)
+                transform(work.angles, LANES * size)
                 to = after(found, o * most + tiles.steps[j * STEP + 2] * LANES)
-                _note_phases(steps, tiles, l, row, work, to)
+                _note_phases(steps, tiles, l, row, work.angles, to)
             if goes_on:
                 _set_phases(steps, tiles, l, row, values, size, work)
             for s in range(1 + bras if goes_on else 0):
-                turn(size, after(state, s * length), True, -1.0, work)
-        elif kind == PAIR:
-            j -= 1
-            _undo_pair(steps, tiles, j, (j - first) * LANES, row, room, bras, goes_on, found)
+                turn(size, after(state, s * length), True, -1.0, work.cosine, work.sine)
         else:
+            j -= 1
+            wanted = wanted or is_wanted(tiles.steps[j * STEP + 7], wrt_inputs)
+            turns = goes_on and kind == ROTATION
             if wanted:
-                _note_single(steps, tiles, j, row, room, bras, found)
-            if kind == ROTATION and goes_on:
+                _undo_pair(steps, tiles, j, (j - first) * LANES, row, room, bras, turns, found)
+            elif turns:
+                cosine, sine, pair = room.tiled.cosine, room.tiled.sine, read_pair(tiles, j)
                 for s in range(1 + bras):
-                    tile = after(state, s * length)
-                    _rotate_single(tiles, j, (j - first) * LANES, -1.0, room, tile)
+                    own, at = after(state, s * length), (j - first) * LANES
+                    rotate_pair(size, pair, cosine, sine, at, -1.0, own)
         j -= 1
-
-
-@compiled
-def _is_beside(steps: Steps, tiles: Tiles, j: int, last: int) -> bool:
-    """Whether a step is the last to be swept, or a rotation of its layer: those commute."""
-    if j == last:
-        return True
-    for i in (j, last):
-        if kind_of(tiles, i) not in (PAIR, ROTATION):
-            return False
-    count = steps.num_rotated
-    return tiles.steps[j * STEP + 1] // count == tiles.steps[last * STEP + 1] // count
 
 
 @compiled
@@ -215,38 +190,16 @@ def _undo_pair(
     found: Pointer,
 ) -> None:
     """Undoes two rotations of a tile and its bras if it goes on, and adds their cotangents."""
-    length, own, state = ROW << tiles.bits, room.tiled.own, room.states
-    low, high = top(tiles.steps[j * STEP + 3]), top(tiles.steps[(j + 1) * STEP + 3])
-    of_low, of_high, at_high = 0, LANES, at + LANES
-    if low > high:
-        low, high, of_low, of_high, at, at_high = high, low, of_high, of_low, at_high, at
-    cosine, sine = room.tiled.cosine, room.tiled.sine
-    # The state as it is before is needed for every bra, so it comes with the last.
+    size, length, own, state = 1 << tiles.bits, ROW << tiles.bits, room.tiled.own, room.states
+    cosine, sine, pair = room.tiled.cosine, room.tiled.sine, read_pair(tiles, j)
+    # The state as it is before is needed for every bra, so it is undone with the first, the last.
     for o in range(bras - 1, -1, -1):
         bra = after(state, (1 + o) * length)
-        clear(own, 2 * LANES)
-        if o > 0 or not goes_on:
-            correlate_two(length, low, high, state, bra, own, of_low, of_high)
+        undo_pair(size, pair, cosine, sine, at, state, bra, goes_on and o == 0, own)
         if o > 0 and goes_on:
-            rotate_two(bra, length, low, high, cosine, sine, at, at_high, -1.0)
-        elif goes_on:
-            undo_two(length, low, high, cosine, sine, at, at_high, state, bra, own, of_low, of_high)
+            rotate_pair(size, pair, cosine, sine, at, -1.0, bra)
         for i in range(2):
             if tiles.steps[(j + i) * STEP + 7]:
                 to = (o * tiles.most + tiles.steps[(j + i) * STEP + 2]) * LANES
                 more = _signs(steps, tiles, j + i, row) * load(own, i * LANES)
                 store(found, to, load(found, to) + more)
-
-
-@compiled
-def _note_single(
-    steps: Steps, tiles: Tiles, j: int, row: int, room: Room, bras: int, found: Pointer
-) -> None:
-    length, own, p = ROW << tiles.bits, room.tiled.own, j * STEP
-    vector, lane, pattern = tiles.steps[p + 3], tiles.steps[p + 4], tiles.steps[p + 5]
-    for o in range(bras):
-        clear(own, LANES)
-        bra = after(room.states, (1 + o) * length)
-        correlate_any(1 << tiles.bits, vector, lane, pattern, room.states, bra, own, 0)
-        to = (o * tiles.most + tiles.steps[p + 2]) * LANES
-        store(found, to, load(found, to) + _signs(steps, tiles, j, row) * load(own, 0))

@@ -13,7 +13,6 @@ from jaxqnn.sweep.cpu.angles import Cotangents, cotangents_at
 from jaxqnn.sweep.cpu.columns import (
     add_columns,
     clear_columns,
-    put,
     read_columns,
     write_columns,
 )
@@ -45,8 +44,8 @@ from jaxqnn.sweep.cpu.pointers import (
     fetch,
     fetch_add,
     give_way,
+    like,
     numbers,
-    singles,
 )
 from jaxqnn.sweep.cpu.room import Room
 from jaxqnn.sweep.cpu.simd import load, store, total, zeros
@@ -74,25 +73,9 @@ _PATIENCE = 2000
 
 
 @compiled
-def _read(
-    job: Pointer, address: int, half: int, row: int, room: Room, size: int, run: int, to: Pointer
-) -> None:
-    labels = room.tiled.labels
-    if job[IS_SINGLE]:
-        gather(singles(address), half, row, labels, size, run, to)
-    else:
-        gather(numbers(address), half, row, labels, size, run, to)
-
-
-@compiled
-def _write(
-    job: Pointer, tile: Pointer, steps: Steps, row: int, room: Room, size: int, run: int, to: int
-) -> None:
+def _write(tile: Pointer, steps: Steps, row: int, room: Room, size: int, run: int, to: int) -> None:
     half, labels = 1 << steps.num_qubits, room.tiled.labels
-    if job[IS_SINGLE]:
-        scatter(tile, labels, size, run, row, half, singles(to))
-    else:
-        scatter(tile, labels, size, run, row, half, numbers(to))
+    scatter(tile, labels, size, run, row, half, like(tile, to))
 
 
 @compiled
@@ -110,9 +93,9 @@ def _settle(
                 slot_of_sample = slot + end - begin
                 begin, end = steps.sample_range[angle], steps.sample_range[angle + 1]
                 _add_up(tiles, parts, chunks, bras, o, slot_of_sample, begin, end, own.sample)
-            elif kind == START:
+            elif kind == START and angle >= 0:
                 _add_up(tiles, parts, chunks, bras, o, slot, angle, angle + 1, own.start)
-            else:
+            elif angle >= 0:
                 _add_up(tiles, parts, chunks, bras, o, slot, angle, angle + 1, own.rotations)
 
 
@@ -155,7 +138,7 @@ def _forward_chunk(
     run = tabulate(tiles, stage, tiled.labels)
     if is_first:
         start_factors(steps, tiles, room.values, tiled.factors)
-        start_patterns(steps, tiles, tiled.labels, tiled.patterns)
+        start_patterns(steps, tiles, stage, tiled.patterns)
     number = 4 if job[IS_SINGLE] else 8
     states = job[STATE] if job[OPERATION] == VALUE else job[OUT]
     address = states + number * (2 << steps.num_qubits) * room.items[0]
@@ -165,9 +148,10 @@ def _forward_chunk(
             pattern = start_pattern(steps, tiles, row << LANE_BITS)
             fill(steps, pattern, tiled.patterns, tiled.factors, size, room.states)
         else:
-            _read(job, address, 1 << steps.num_qubits, row, room, size, run, room.states)
+            source, half = like(room.states, address), 1 << steps.num_qubits
+            gather(source, half, row, tiled.labels, size, run, room.states)
         forward(steps, tiles, stage, row, room.values, room, room.states)
-        _write(job, room.states, steps, row, room, size, run, address)
+        _write(room.states, steps, row, room, size, run, address)
 
 
 @compiled
@@ -204,7 +188,7 @@ def _reverse_chunk(
                 elif s > 0:
                     which = (item // batch * job[DIRECTIONS] + first + s - 1) * batch + item % batch
                     address = job[BRA] + bytes_of_state * which
-            _read(job, address, half, row, room, size, run, to)
+            gather(like(to, address), half, row, room.tiled.labels, size, run, to)
             if is_made:
                 for p in range(0, ROW * size, LANES):
                     store(to, p, 2.0 * load(to, p) * load(room.states, p))
@@ -213,7 +197,7 @@ def _reverse_chunk(
             for s in range(1 + bras):
                 address = job[ROOM] + bytes_of_state * s
                 own = after(room.states, s * ROW * size)
-                _write(job, own, steps, row, room, size, run, address)
+                _write(own, steps, row, room, size, run, address)
     for o in range(bras):
         for slot in range(tiles.most):
             part[o * tiles.most + slot] = total(load(found, o * length + slot * LANES))
@@ -258,19 +242,16 @@ def _num_tiles(steps: Steps, tiles: Tiles) -> int:
 
 
 @compiled
-def _measure_chunk(job: Pointer, steps: Steps, chunk: int, chunks: int, item: int) -> None:
+def _measure_chunk(
+    job: Pointer, steps: Steps, chunk: int, chunks: int, item: int, room: Room
+) -> None:
     """The outputs' sums over a part of the labels."""
     size, outputs, sums = 1 << steps.num_qubits, job[DIRECTIONS], numbers(job[ROOM])
     begin, end = chunk * size // chunks, (chunk + 1) * size // chunks
-    real, own = 2 * size * item, 0.0
+    states, weights = like(room.states, job[STATE]), like(room.states, job[WEIGHTS])
     for t in range(outputs):
-        if job[IS_SINGLE]:
-            state, weights = after(singles(job[STATE]), real), singles(job[WEIGHTS])
-            own = _weighted(state, after(weights, size * t), begin, end, size)
-        else:
-            state, weights = after(numbers(job[STATE]), real), numbers(job[WEIGHTS])
-            own = _weighted(state, after(weights, size * t), begin, end, size)
-        sums[chunk * outputs + t] = own
+        state, own = after(states, 2 * size * item), after(weights, size * t)
+        sums[chunk * outputs + t] = _weighted(state, own, begin, end, size)
 
 
 @compiled
@@ -283,13 +264,14 @@ def _weighted(state: Pointer, weights: Pointer, begin: int, end: int, size: int)
 
 
 @compiled
-def _sum_measured(job: Pointer, chunks: int, item: int) -> None:
+def _sum_measured(job: Pointer, chunks: int, item: int, room: Room) -> None:
     outputs, sums = job[DIRECTIONS], numbers(job[ROOM])
+    out = like(room.states, job[OUT])
     for t in range(outputs):
         whole = 0.0
         for chunk in range(chunks):
             whole += sums[chunk * outputs + t]
-        put(job, job[OUT], item * outputs + t, whole)
+        out[item * outputs + t] = whole
 
 
 @compiled
@@ -310,9 +292,9 @@ def evolve_in_stages(address: int, job: Pointer, steps: Steps, room: Room, ticke
         if stage < tiles.num_stages:
             _forward_chunk(job, steps, tiles, stage, begin, end, room)
         elif stage == tiles.num_stages:
-            _measure_chunk(job, steps, chunk, chunks, item)
+            _measure_chunk(job, steps, chunk, chunks, item, room)
         elif chunk == 0:
-            _sum_measured(job, chunks, item)
+            _sum_measured(job, chunks, item, room)
         fetch_add(address + 8 * DONE, 1)
         ticket = fetch_add(address + 8 * GROUP, 1)
 

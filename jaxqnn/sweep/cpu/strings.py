@@ -8,6 +8,9 @@ a chunk's signs on a row are those of its strings, each a parity and a row of ei
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.job import (
     BATCH,
@@ -20,7 +23,6 @@ from jaxqnn.sweep.cpu.job import (
     GROUP,
     GROUPS,
     IMAGE,
-    IS_SINGLE,
     KET,
     MASKS,
     NUM_CHUNKS,
@@ -41,7 +43,6 @@ from jaxqnn.sweep.cpu.pointers import (
     halves,
     numbers,
     odd,
-    singles,
     words,
 )
 from jaxqnn.sweep.cpu.simd import exchanged, load, store, total, zeros
@@ -167,30 +168,17 @@ def _add_amplitudes(
             out[output] += first[label] * u + first[size + label] * v
 
 
-@compiled
-def work_sums(address: int) -> None:
-    """Claims parts of items of a job until none is left, and does them."""
-    job = words(address)
-    group = fetch_add(address + 8 * GROUP, 1)
-    while group < job[GROUPS]:
-        # Arguments, not names: a name has one type in Numba.
-        if job[IS_SINGLE]:
-            _apply(
-                job,
-                group,
-                singles(job[COEFFICIENTS]),
-                singles(job[FIRST]),
-                singles(job[KET]),
-                singles(job[OUT]),
-            )
-        else:
-            _apply(
-                job,
-                group,
-                numbers(job[COEFFICIENTS]),
-                numbers(job[FIRST]),
-                numbers(job[KET]),
-                numbers(job[OUT]),
-            )
-        fetch_add(address + 8 * DONE, 1)
+def work_sums(real: Any) -> Callable[[int], None]:
+    """What threads do of a job whose arrays ``real`` makes pointers to: part after part."""
+
+    @compiled
+    def work(address: int) -> None:
+        job = words(address)
         group = fetch_add(address + 8 * GROUP, 1)
+        while group < job[GROUPS]:
+            coefficients, first = real(job[COEFFICIENTS]), real(job[FIRST])
+            _apply(job, group, coefficients, first, real(job[KET]), real(job[OUT]))
+            fetch_add(address + 8 * DONE, 1)
+            group = fetch_add(address + 8 * GROUP, 1)
+
+    return work

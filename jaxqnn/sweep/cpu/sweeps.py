@@ -40,12 +40,16 @@ class Work(NamedTuple):
     """Room for a layer.
 
     Attributes:
-        phases: (3, 8 2^row_bits), a layer's angles, cosines and sines by label.
+        angles: (8 2^row_bits,) what a layer's phases are, or their cotangents, by label.
+        cosine: (8 2^row_bits,) of those.
+        sine: (8 2^row_bits,) directly behind.
         tables: Words for the halves of a label map.
         column: (2 S 8,), what a block acts on at once.
     """
 
-    phases: Pointer
+    angles: Pointer
+    cosine: Pointer
+    sine: Pointer
     tables: Pointer
     column: Pointer
 
@@ -69,9 +73,10 @@ def _relabel(
 def _turn(
     steps: Steps, values: Values, l: int, way: float, work: Work, now: Pointer, count: int
 ) -> None:
-    by_lane = layer_phase(steps, values, l, work.phases)
+    cosine, sine = work.cosine, work.sine
+    by_lane = layer_phase(steps, values, l, work.angles, cosine, sine)
     for s in range(count):
-        turn(1 << steps.row_bits, state_at(steps, now, s), by_lane, way, work.phases)
+        turn(1 << steps.row_bits, state_at(steps, now, s), by_lane, way, cosine, sine)
 
 
 @compiled
@@ -124,7 +129,7 @@ def push(
             _turn(steps, values, l, 1.0, work, now, count + 1)
             for t in range(count):
                 to = state_at(steps, now, 1 + t)
-                add_phases(steps, l, slopes_at(steps, slopes, t), 1.0, work.phases, now, to)
+                add_phases(steps, l, slopes_at(steps, slopes, t), 1.0, work.angles, now, to)
         _rotate(steps, values, l, 1.0, work, now, count + 1)
         for t in range(count):
             own, to = slopes_at(steps, slopes, t), state_at(steps, now, 1 + t)
@@ -157,7 +162,7 @@ def pull(
         wrt_inputs: Whether angles are wanted that only the samples' columns train.
         found: The cotangents from each bra.
     """
-    labels, size, earliest = work.phases, LANES << steps.row_bits, steps.earliest[wrt_inputs]
+    labels, size, earliest = work.angles, LANES << steps.row_bits, steps.earliest[wrt_inputs]
     _clear_cotangents(steps, bras, found)
     for l in range(steps.num_layers - 1, max(earliest, 0) // 2 - 1, -1):
         if earliest == 2 * l + 1:
@@ -209,7 +214,7 @@ def curve(
         count: T.
         found: The cotangents, then their derivatives.
     """
-    labels, every, size = work.phases, 2 + 2 * count, LANES << steps.row_bits
+    labels, every, size = work.angles, 2 + 2 * count, LANES << steps.row_bits
     _clear_cotangents(steps, 1 + count, found)
     for l in range(steps.num_layers - 1, -1, -1):
         _rotate(steps, values, l, -1.0, work, now, every)
@@ -233,7 +238,7 @@ def curve(
             _turn(steps, values, l, -1.0, work, now, every)
             for t in range(2 * count):
                 along, to = slopes_at(steps, slopes, t // 2), state_at(steps, now, 2 + t)
-                add_phases(steps, l, along, -1.0, work.phases, state_at(steps, now, t % 2), to)
+                add_phases(steps, l, along, -1.0, work.angles, state_at(steps, now, t % 2), to)
         if steps.moves[l]:
             _relabel(steps, l, 1, work, now, other, every)
             now, other = other, now

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from jaxqnn.sweep.cpu.angles import Values
 from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
-from jaxqnn.sweep.cpu.pointers import Pointer, odd, words
-from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
+from jaxqnn.sweep.cpu.pointers import Pointer, after, odd, words
+from jaxqnn.sweep.cpu.simd import choose, exchanged, load, store, zeros
 from jaxqnn.sweep.cpu.steps import Steps
 from jaxqnn.sweep.cpu.tiling import STEP
 
@@ -143,90 +143,13 @@ def scatter(
 
 
 @compiled
-def _sign(pattern: int, b: int) -> float:
-    return 1.0 - 2.0 * odd(pattern & b)
-
-
-@compiled
-def rotate_any(
-    size: int,
-    vector: int,
-    lane: int,
-    pattern: int,
-    cosine: Pointer,
-    sine: Pointer,
-    at: int,
-    way: float,
-    tile: Pointer,
-) -> None:
-    """Rotates the pairs of rows b and b ^ vector, lanes exchanged; ``sine`` has the lanes' signs.
-
-    The first of a pair is the one of an even parity of its functional, which is the pattern on
-    rows.
-    """
-    c, s = load(cosine, at), way * load(sine, at)
-    if vector == 0:
-        for b in range(size):
-            own = _sign(pattern, b) * s
-            for p in range(b * ROW, (b + 1) * ROW, LANES):
-                x = load(tile, p)
-                store(tile, p, c * x - own * exchanged(x, lane))
-        return
-    step = 1 << top(vector)
-    for base in range(0, size, 2 * step):
-        for b in range(base, base + step):
-            own, far = _sign(pattern, b) * s, (b ^ vector) * ROW
-            for part in range(0, ROW, LANES):
-                x, y = load(tile, b * ROW + part), exchanged(load(tile, far + part), lane)
-                store(tile, b * ROW + part, c * x - own * y)
-                store(tile, far + part, exchanged(own * x + c * y, lane))
-
-
-@compiled
-def correlate_any(
-    size: int,
-    vector: int,
-    lane: int,
-    pattern: int,
-    state: Pointer,
-    bra: Pointer,
-    out: Pointer,
-    at: int,
-) -> None:
-    """out[at] += 1/2 <bra, J state> of such a rotation, by lane, without the lanes' signs."""
-    found = zeros()
-    if vector == 0:
-        for b in range(size):
-            own = _sign(pattern, b)
-            for p in range(b * ROW, (b + 1) * ROW, LANES):
-                found = found - own * load(bra, p) * exchanged(load(state, p), lane)
-    else:
-        step = 1 << top(vector)
-        for base in range(0, size, 2 * step):
-            for b in range(base, base + step):
-                own, far = _sign(pattern, b), (b ^ vector) * ROW
-                for part in range(0, ROW, LANES):
-                    x, y = load(state, b * ROW + part), exchanged(load(state, far + part), lane)
-                    v, w = load(bra, b * ROW + part), exchanged(load(bra, far + part), lane)
-                    found = found + own * (w * x - v * y)
-    store(out, at, load(out, at) + 0.5 * found)
-
-
-@compiled
-def top(vector: int) -> int:
-    """The highest bit of a word."""
-    found = 0
-    while vector > 1:
-        vector >>= 1
-        found += 1
-    return found
-
-
-@compiled
-def start_patterns(steps: Steps, tiles: Tiles, labels: Pointer, patterns: Pointer) -> None:
+def start_patterns(steps: Steps, tiles: Tiles, stage: int, patterns: Pointer) -> None:
     """The bits of the start's label of each row of the first tile."""
-    for b in range(1 << tiles.bits):
-        patterns[b] = start_pattern(steps, tiles, labels[b])
+    patterns[0] = 0
+    for i in range(tiles.bits):
+        own = start_pattern(steps, tiles, tiles.bases[stage * tiles.bits + i])
+        for b in range(1 << i):
+            patterns[(1 << i) + b] = patterns[b] ^ own
 
 
 @compiled
@@ -246,15 +169,19 @@ FACTOR_BITS = 5
 def start_factors(steps: Steps, tiles: Tiles, values: Values, factors: Pointer) -> None:
     """For each five bits of the start's label, and each lane, the products of RY(start)|0>."""
     for first in range(0, steps.num_qubits, FACTOR_BITS):
-        for pattern in range(1 << FACTOR_BITS):
-            at = ((first // FACTOR_BITS << FACTOR_BITS) + pattern) * LANES
-            for lane in range(LANES):
-                product = 1.0
-                for i in range(first, min(first + FACTOR_BITS, steps.num_qubits)):
-                    is_one = (pattern >> (i - first) & 1) ^ odd(tiles.start[i] & lane)
-                    own = i * LANES + lane
-                    product *= values.start_sine[own] if is_one else values.start_cosine[own]
-                factors[at + lane] = product
+        own = after(factors, (first // FACTOR_BITS << FACTOR_BITS) * LANES)
+        store(own, 0, zeros() + 1.0)
+        filled = LANES
+        for i in range(first, min(first + FACTOR_BITS, steps.num_qubits)):
+            # In lanes where the label's bit is one, zero and one change places.
+            is_zero = load(steps.signs, (tiles.start[i] & _LANE) * LANES)
+            c, s = load(values.start_cosine, i * LANES), load(values.start_sine, i * LANES)
+            of_zero, of_one = choose(is_zero, c, s), choose(is_zero, s, c)
+            for p in range(0, filled, LANES):
+                product = load(own, p)
+                store(own, p, product * of_zero)
+                store(own, p + filled, product * of_one)
+            filled *= 2
 
 
 @compiled

@@ -6,11 +6,11 @@ A row is eight neighbours, as many as an instruction works on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxqnn.program.frames import parity
 from jaxqnn.program.program import Program
 from jaxqnn.sweep.cpu.layout import LANE_BITS, TILED_QUBITS
 from jaxqnn.sweep.staging import (
@@ -22,6 +22,7 @@ from jaxqnn.sweep.staging import (
     Rows,
     Shape,
     Turn,
+    commute,
     first_of,
     in_stages,
     selected,
@@ -35,13 +36,15 @@ _MOST_BITS = 10
 # The bits of a row that say where in a core's second-level cache it may be.
 _NEAR_BITS = 11
 
-# What a step is, beside what a turn may be: two rotations whose vectors are vectors of the basis.
-PAIR = 1
+# How two rotations, or start angles, are taken in a pass: both keep the lane, either may exchange
+# it, or the first stays in its row.
+KEEP, EXCHANGE, STAY = range(3)
 
 # The words of a step: its kind, whose angle, the first of its cotangents in the stage, its vector
-# by rows of the tile and by lane, its functional by rows of the tile and on the label, and who
-# trains it.
-STEP = 8
+# by rows of the tile and by lane, its functional by rows of the tile and on the label, who trains
+# it, how it is taken, and which run of steps that commute it is of.  Rotations and start angles
+# come in twos; what would be alone is with one of angle -1, which does nothing.
+STEP = 10
 
 
 class Tiling(NamedTuple):
@@ -83,7 +86,7 @@ def tile(program: Program, shared: Masks, own: Masks) -> Tiling:
         free.append([p for p in range(row_bits) if p not in rows.pivots])
         acts.append(any(turn.kind != START for turn in stage.turns))
         count = 0
-        for kind, angle, *words in _steps(stage.turns, rows, len(program.rotated.positions)):
+        for kind, angle, *words in _steps(stage.turns, rows, bits):
             steps.append((kind, angle, count, *words))
             count += kind != PHASES
             if kind == PHASES:
@@ -106,21 +109,77 @@ def is_tiled(program: Program) -> bool:
     return program.num_qubits >= TILED_QUBITS and not has_blocks and not program.amplitudes
 
 
-def _steps(turns: list[Turn], rows: Rows, rotations: int) -> list[tuple[int, ...]]:
-    """The steps of a stage, as words; what of a layer is in pairs comes first."""
+class _Half(NamedTuple):
+    """One of two steps that a pass takes, as words."""
+
+    angle: int
+    vector: int
+    lane: int
+    pattern: int
+    functional: int
+    whole: int  # the vector on labels
+    trained: int
+
+
+def _steps(turns: list[Turn], rows: Rows, bits: int) -> list[tuple[int, ...]]:
+    """The steps of a stage, as words without their cotangents' places."""
     found: list[tuple[int, ...]] = []
-    for _, group in groupby(turns, lambda turn: (turn.kind, turn.angle // rotations)):
-        in_pairs: list[tuple[int, ...]] = []
-        others: list[tuple[int, ...]] = []
-        for turn in group:
-            vector, lane = rows.coordinates(turn.vector)
-            pattern = rows.pattern(turn.functional)
-            plain = turn.kind == ROTATION and lane == 0 and vector == pattern
-            is_plain = plain and vector.bit_count() == 1
-            words = (turn.angle, vector, lane, pattern, turn.functional, turn.trained)
-            (in_pairs if is_plain else others).append((turn.kind, *words))
-        if len(in_pairs) % 2:
-            others.append(in_pairs.pop())
-        found += [(PAIR, *words[1:]) for words in in_pairs]
-        found += others
+    for number, run in enumerate(_runs(turns)):
+        for kind in (PHASES, ROTATION, START):
+            halves = []
+            for turn in run:
+                if turn.kind == kind:
+                    words = (
+                        turn.angle,
+                        *rows.coordinates(turn.vector),
+                        rows.pattern(turn.functional),
+                    )
+                    halves.append(_Half(*words, turn.functional, turn.vector, turn.trained))
+            if kind == PHASES:
+                found += [_words(kind, half, KEEP, number) for half in halves]
+                continue
+            for one, other in _in_twos(halves, bits):
+                form = STAY if not one.vector else EXCHANGE if one.lane | other.lane else KEEP
+                found += [_words(kind, half, form, number) for half in (one, other)]
     return found
+
+
+def _runs(turns: list[Turn]) -> list[list[Turn]]:
+    """Neighbours that may change places; phases stand alone."""
+    runs: list[list[Turn]] = []
+    for turn in turns:
+        own = runs[-1] if runs and turn.kind != PHASES else []
+        if own and all(one.kind != PHASES and commute(one, turn) for one in own):
+            own.append(turn)
+        else:
+            runs.append([turn])
+    return runs
+
+
+def _words(kind: int, half: _Half, form: int, run: int) -> tuple[int, ...]:
+    angle, vector, lane, pattern, functional, _, trained = half
+    return kind, angle, vector, lane, pattern, functional, trained, form, run
+
+
+def _in_twos(halves: list[_Half], bits: int) -> list[tuple[_Half, _Half]]:
+    """Pairs of rotations, the second of which leads to another row than the first."""
+    # What stays in its row goes with what exchanges lanes, so that few pairs have to.
+    staying = [half for half in halves if not half.vector]
+    others = sorted((half for half in halves if half.vector), key=lambda half: half.lane != 0)
+    found = [(one, _taken(one, others[::-1], others, bits)) for one in staying]
+    while others:
+        one = others.pop(0)
+        found.append((one, _taken(one, others, others, bits)))
+    return found
+
+
+def _taken(one: _Half, choice: list[_Half], others: list[_Half], bits: int) -> _Half:
+    """The first of a choice that goes with a rotation, taken from the others; else nothing."""
+    for other in choice:
+        # Neither may lead to where the other's sign is another.
+        apart = not parity(one.functional & other.whole)
+        if other.vector != one.vector and apart:
+            others.remove(other)
+            return other
+    vectors = (v for v in range(1, 1 << bits) if v != one.vector)
+    return _Half(-1, next(v for v in vectors if not parity(v & one.pattern)), 0, 0, 0, 0, 0)

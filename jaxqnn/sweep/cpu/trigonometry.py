@@ -7,7 +7,7 @@ import math
 from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layout import LANES
 from jaxqnn.sweep.cpu.pointers import Pointer
-from jaxqnn.sweep.cpu.simd import choose, floor, load, store
+from jaxqnn.sweep.cpu.simd import choose, floor, load, rounded, store
 
 _HALF_PI_1, _HALF_PI_2, _HALF_PI_3 = (
     1.57079625129699707031,
@@ -18,13 +18,18 @@ _HALF_PI_1, _HALF_PI_2, _HALF_PI_3 = (
 
 @compiled
 def cos_sin(x: Pointer, size: int, cosine: Pointer, sine: Pointer) -> None:
-    """Cosine and sine of ``size`` numbers, a multiple of eight."""
+    """Cosine and sine of ``size`` numbers, a multiple of eight.
+
+    Angles are of double precision; what is left of them below a quarter turn is taken in that of
+    the results.
+    """
     for p in range(0, size, LANES):
         angle = load(x, p)
         quadrant = floor(angle * (2 / math.pi) + 0.5)
         r = angle - quadrant * _HALF_PI_1
         r = r - quadrant * _HALF_PI_2
-        r = r - quadrant * _HALF_PI_3
+        r = rounded(r - quadrant * _HALF_PI_3, cosine)
+        quadrant = rounded(quadrant, cosine)
         z = r * r
         s = 1.58962301576546568060e-10 * z - 2.50507477628578072866e-8
         s = (s * z + 2.75573136213857245213e-6) * z - 1.98412698295895385996e-4

@@ -10,8 +10,6 @@ from jaxqnn.sweep.cpu.angles import cotangents_at, project, project_slope, slope
 from jaxqnn.sweep.cpu.columns import (
     add_columns,
     clear_columns,
-    number,
-    put,
     read_columns,
     read_direction,
     write_columns,
@@ -26,7 +24,6 @@ from jaxqnn.sweep.cpu.job import (
     DONE,
     GROUP,
     GROUPS,
-    IS_SINGLE,
     MEMBERS,
     OUT,
     PROGRAM,
@@ -38,11 +35,12 @@ from jaxqnn.sweep.cpu.job import (
 )
 from jaxqnn.sweep.cpu.layers import clear, size_of_state
 from jaxqnn.sweep.cpu.layout import LANES, ROW
-from jaxqnn.sweep.cpu.pointers import Pointer, fetch_add, numbers, singles, words
+from jaxqnn.sweep.cpu.pointers import Pointer, fetch_add, like, words
 from jaxqnn.sweep.cpu.room import Room, cut
 from jaxqnn.sweep.cpu.simd import gather_rows, load, scatter_rows, store, total, zeros
 from jaxqnn.sweep.cpu.stages import evolve_in_stages, pull_in_stages
 from jaxqnn.sweep.cpu.steps import Steps, read
+from jaxqnn.sweep.cpu.strings import work_sums
 from jaxqnn.sweep.cpu.sweeps import state_at
 
 
@@ -61,20 +59,18 @@ def _place(job: Pointer, group: int, items: Pointer) -> int:
 
 
 @compiled
-def _fetch(job: Pointer, steps: Steps, address: int, at: Pointer, state: Pointer) -> None:
+def _fetch(steps: Steps, address: int, at: Pointer, state: Pointer) -> None:
     """Reads a state of each lane that begins at ``at``; its imaginary part comes 2^n later."""
-    rows = 1 << steps.row_bits
+    rows, source = 1 << steps.row_bits, like(state, address)
     for first in range(0, 2 * rows, min(rows, LANES)):
         part, row = first // rows, first % rows
         offset, to = (part << steps.num_qubits) + row, row * ROW + part * LANES
         if rows < LANES:
             for r in range(rows):
                 for lane in range(LANES):
-                    state[to + r * ROW + lane] = number(job, address, at[lane] + offset + r)
-        elif job[IS_SINGLE]:
-            gather_rows(singles(address), at, offset, state, to)
+                    state[to + r * ROW + lane] = source[at[lane] + offset + r]
         else:
-            gather_rows(numbers(address), at, offset, state, to)
+            gather_rows(source, at, offset, state, to)
 
 
 @compiled
@@ -82,7 +78,7 @@ def _deliver(
     job: Pointer, steps: Steps, state: Pointer, address: int, at: Pointer, count: int
 ) -> None:
     """The inverse of ``_fetch`` for the first lanes, or for all if they are one sample's."""
-    rows = 1 << steps.row_bits
+    rows, out = 1 << steps.row_bits, like(state, address)
     if job[BY_LABEL]:
         count = LANES
     for first in range(0, 2 * rows, min(rows, LANES)):
@@ -91,11 +87,9 @@ def _deliver(
         if rows < LANES:
             for r in range(rows):
                 for lane in range(count):
-                    put(job, address, at[lane] + offset + r, state[to + r * ROW + lane])
-        elif job[IS_SINGLE]:
-            scatter_rows(state, to, singles(address), at, offset, count)
+                    out[at[lane] + offset + r] = state[to + r * ROW + lane]
         else:
-            scatter_rows(state, to, numbers(address), at, offset, count)
+            scatter_rows(state, to, out, at, offset, count)
 
 
 @compiled
@@ -150,10 +144,10 @@ def _run_pull(job: Pointer, steps: Steps, room: Room, count: int) -> None:
     for first in range(0, directions, TOGETHER):
         several = min(TOGETHER, directions - first)
         _states_at(job, steps, room, 0, 1)
-        _fetch(job, steps, job[STATE], room.at, states)
+        _fetch(steps, job[STATE], room.at, states)
         for o in range(several):
             _states_at(job, steps, room, first + o, directions)
-            _fetch(job, steps, job[BRA], room.at, state_at(steps, states, 1 + o))
+            _fetch(steps, job[BRA], room.at, state_at(steps, states, 1 + o))
         values, work, wanted = room.values, room.work, job[WRT_INPUTS]
         sweeps.pull(steps, values, work, states, room.other, several, wanted, found)
         _write_cotangents(job, steps, room, first, several, count)
@@ -177,14 +171,15 @@ def _run_value(job: Pointer, steps: Steps, room: Room, count: int) -> None:
     """The outputs, by diagonals."""
     moved = sweeps.evolve(steps, room.values, room.work, room.states, room.other)
     state, outputs = room.other if moved else room.states, job[DIRECTIONS]
+    out = like(state, job[OUT])
     for t in range(outputs):
         by_lane = _measure(job, steps, room, t, state)
         if job[BY_LABEL]:
-            put(job, job[OUT], room.items[0] * outputs + t, total(by_lane))
+            out[room.items[0] * outputs + t] = total(by_lane)
         else:
-            store(room.work.phases, 0, by_lane)
+            store(room.work.angles, 0, by_lane)
             for lane in range(count):
-                put(job, job[OUT], room.items[lane] * outputs + t, room.work.phases[lane])
+                out[room.items[lane] * outputs + t] = room.work.angles[lane]
 
 
 @compiled
@@ -209,30 +204,28 @@ def _run_jacobian(job: Pointer, steps: Steps, room: Room, count: int) -> None:
 
 @compiled
 def _measure(job: Pointer, steps: Steps, room: Room, t: int, state: Pointer) -> Any:
-    """sum_x weights[t, x] |psi[x]|^2 by lane; in the room of phases are the weights."""
-    _read_weights(job, steps, room, t, room.work.phases)
+    """sum_x weights[t, x] |psi[x]|^2 by lane; in the room of cosines and sines are the weights."""
+    weights = room.work.cosine
+    _read_weights(job, steps, room, t, weights)
     found = zeros()
     for p in range(0, size_of_state(steps), ROW):
         a, b = load(state, p), load(state, p + LANES)
-        found = found + load(room.work.phases, p) * (a * a + b * b)
+        found = found + load(weights, p) * (a * a + b * b)
     return found
 
 
 @compiled
 def _read_weights(job: Pointer, steps: Steps, room: Room, t: int, to: Pointer) -> None:
     """Reads weights of the rows and lanes, in the place of the real parts of a state."""
-    rows, first = 1 << steps.row_bits, t << steps.num_qubits
+    rows, first, source = 1 << steps.row_bits, t << steps.num_qubits, like(to, job[WEIGHTS])
     if job[BY_LABEL]:
         for lane in range(LANES):
             room.at[lane] = first + (lane << steps.row_bits)
         for row in range(0, rows, LANES):
-            if job[IS_SINGLE]:
-                gather_rows(singles(job[WEIGHTS]), room.at, row, to, row * ROW)
-            else:
-                gather_rows(numbers(job[WEIGHTS]), room.at, row, to, row * ROW)
+            gather_rows(source, room.at, row, to, row * ROW)
     else:
         for row in range(rows):
-            store(to, row * ROW, zeros() + number(job, job[WEIGHTS], first + row))
+            store(to, row * ROW, zeros() + source[first + row])
 
 
 @compiled
@@ -251,7 +244,7 @@ def _run_curve(job: Pointer, steps: Steps, room: Room, count: int) -> None:
             _copy(state_at(steps, other, 1 + i), size, state_at(steps, now, 2 + 2 * i))
             clear(state_at(steps, now, 3 + 2 * i), size)
         _states_at(job, steps, room, 0 if job[BRAS] == 1 else first, job[BRAS])
-        _fetch(job, steps, job[BRA], room.at, state_at(steps, now, 1))
+        _fetch(steps, job[BRA], room.at, state_at(steps, now, 1))
         sweeps.curve(steps, values, slopes, room.work, now, other, several, found)
         if steps.num_given > 0:
             for i in range(several):
@@ -267,7 +260,7 @@ def _run_curve(job: Pointer, steps: Steps, room: Room, count: int) -> None:
             write_columns(job, steps, room, first + i, count)
 
 
-def _work(run: Callable[[Pointer, Steps, Room, int], None]) -> Callable[[int], None]:
+def _work(run: Callable[[Pointer, Steps, Room, int], None], real: Any) -> Callable[[int], None]:
     @compiled
     def work(address: int) -> None:
         job = words(address)
@@ -275,7 +268,7 @@ def _work(run: Callable[[Pointer, Steps, Room, int], None]) -> Callable[[int], N
         if group >= job[GROUPS]:
             return
         steps = read(job[PROGRAM], job[BY_LABEL] != 0)
-        room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
+        room = cut(job, steps, fetch_add(address + 8 * THREADS, 1), real(0))
         while group < job[GROUPS]:
             count = _place(job, group, room.items)
             read_columns(job, steps, room)
@@ -286,17 +279,8 @@ def _work(run: Callable[[Pointer, Steps, Room, int], None]) -> Callable[[int], N
     return work
 
 
-# Each claims groups of lanes of a job until none is left, and computes them.
-work_evolve = _work(_run_evolve)
-work_push = _work(_run_push)
-work_pull = _work(_run_pull)
-work_curve = _work(_run_curve)
-work_value = _work(_run_value)
-work_jacobian = _work(_run_jacobian)
-
-
 def _work_in_stages(
-    sweep: Callable[[int, Pointer, Steps, Room, int], None],
+    sweep: Callable[[int, Pointer, Steps, Room, int], None], real: Any
 ) -> Callable[[int], None]:
     @compiled
     def work(address: int) -> None:
@@ -305,12 +289,26 @@ def _work_in_stages(
         if ticket >= job[GROUPS]:
             return
         steps = read(job[PROGRAM], True)
-        room = cut(job, steps, fetch_add(address + 8 * THREADS, 1))
+        room = cut(job, steps, fetch_add(address + 8 * THREADS, 1), real(0))
         sweep(address, job, steps, room, ticket)
 
     return work
 
 
-# Each claims tickets of a job over large states until none is left; see ``stages``.
-work_evolve_in_stages = _work_in_stages(evolve_in_stages)
-work_pull_in_stages = _work_in_stages(pull_in_stages)
+def work_of(real: Any) -> dict[str, Callable[[int], None]]:
+    """What threads do of each kind of job whose arrays ``real`` makes pointers to.
+
+    Each claims groups of lanes of a job until none is left, and computes them; of jobs over large
+    states, tickets, see ``stages``.
+    """
+    return {
+        "evolve": _work(_run_evolve, real),
+        "push": _work(_run_push, real),
+        "pull": _work(_run_pull, real),
+        "curve": _work(_run_curve, real),
+        "value": _work(_run_value, real),
+        "jacobian": _work(_run_jacobian, real),
+        "sums": work_sums(real),
+        "evolve_in_stages": _work_in_stages(evolve_in_stages, real),
+        "pull_in_stages": _work_in_stages(pull_in_stages, real),
+    }

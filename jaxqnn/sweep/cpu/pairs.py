@@ -1,0 +1,272 @@
+"""Two rotations of a layer on the rows of one tile, in one pass; see ``tiling``.
+
+A rotation leads from row b to row b ^ vector, and exchanges the lanes if its vector leaves them.
+What two lead to from a row are four rows; a rotation that stays in its row goes with one that does
+not, and then they are two.  Both signs are the same on all of them, for rotations of a layer
+commute, so each is the parity of a pattern on the first row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxqnn.sweep.cpu.jit import compiled
+from jaxqnn.sweep.cpu.layers import put_four, turned
+from jaxqnn.sweep.cpu.layout import LANES, ROW
+from jaxqnn.sweep.cpu.pointers import Pointer, odd
+from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
+from jaxqnn.sweep.cpu.tiles import Tiles
+from jaxqnn.sweep.cpu.tiling import EXCHANGE, KEEP, STEP
+
+
+class Pair(NamedTuple):
+    """Two rotations of a layer.
+
+    Attributes:
+        form: How their pass goes, one of ``tiling``'s.
+        low: The one's vector by rows.
+        high: The other's, which leads to another row.
+        low_lane: The lanes that the one exchanges.
+        high_lane: Those that the other does.
+        low_pattern: The one's functional by rows.
+        high_pattern: The other's.
+        near: A row bit, and the next,
+        far: without which rows are the first that both lead from.
+    """
+
+    form: int
+    low: int
+    high: int
+    low_lane: int
+    high_lane: int
+    low_pattern: int
+    high_pattern: int
+    near: int
+    far: int
+
+
+@compiled
+def read_pair(tiles: Tiles, j: int) -> Pair:
+    """The steps j and j + 1."""
+    one, other = j * STEP, (j + 1) * STEP
+    low, high = tiles.steps[one + 3], tiles.steps[other + 3]
+    of_low, of_high = _top(low), _top(high)
+    if of_low == of_high:
+        of_high = _top(low ^ high)
+    return Pair(
+        tiles.steps[one + 8],
+        low,
+        high,
+        tiles.steps[one + 4],
+        tiles.steps[other + 4],
+        tiles.steps[one + 5],
+        tiles.steps[other + 5],
+        1 << min(of_low, of_high),
+        1 << max(of_low, of_high),
+    )
+
+
+@compiled
+def rotate_pair(
+    size: int, pair: Pair, cosine: Pointer, sine: Pointer, at: int, way: float, tile: Pointer
+) -> None:
+    """Rotates a tile by both, undone if ``way`` is -1.
+
+    Args:
+        size: The tile's rows.
+        pair: The rotations.
+        cosine: At ``at`` are the one's, then the other's cosines, by lane.
+        sine: The same, with the lanes' signs.
+        at: Where they are.
+        way: 1 or -1.
+        tile: The tile.
+    """
+    if pair.form == KEEP:
+        _rotate_kept(size, pair, cosine, sine, at, way, tile)
+    elif pair.form == EXCHANGE:
+        _rotate_exchanged(size, pair, cosine, sine, at, way, tile)
+    else:
+        _rotate_lanes(size, pair, cosine, sine, at, way, tile)
+
+
+@compiled
+def undo_pair(
+    size: int,
+    pair: Pair,
+    cosine: Pointer,
+    sine: Pointer,
+    at: int,
+    state: Pointer,
+    bra: Pointer,
+    goes_on: bool,
+    out: Pointer,
+) -> None:
+    """Writes the correlations 1/2 <bra, J state> of both, by lane and without the lanes' signs.
+
+    If it goes on, both are undone of the state and of the bra.
+    """
+    if pair.form == KEEP:
+        _undo_kept(size, pair, cosine, sine, at, state, bra, goes_on, out)
+    elif pair.form == EXCHANGE:
+        _undo_exchanged(size, pair, cosine, sine, at, state, bra, goes_on, out)
+    else:
+        _undo_lanes(size, pair, cosine, sine, at, state, bra, goes_on, out)
+
+
+@compiled
+def _top(vector: int) -> int:
+    """The highest bit of a word, 0 of none."""
+    found = 0
+    while vector > 1:
+        vector >>= 1
+        found += 1
+    return found
+
+
+@compiled
+def _sign(pattern: int, b: int) -> float:
+    return 1.0 - 2.0 * odd(pattern & b)
+
+
+@compiled
+def _places(pair: Pair, b: int, part: int) -> tuple[int, int, int, int]:
+    """Where the four are that a pair leads to from row b."""
+    low, high = b ^ pair.low, b ^ pair.high
+    return b * ROW + part, low * ROW + part, high * ROW + part, (low ^ pair.high) * ROW + part
+
+
+@compiled
+def _keep(value: Any, lanes: int) -> Any:
+    return value
+
+
+def _passes(moved: Callable[[Any, int], Any]) -> tuple[Any, Any]:
+    """The passes over four rows each, whose lanes are the first one's by ``moved``."""
+
+    @compiled
+    def read(numbers: Pointer, pair: Pair, at: tuple[int, int, int, int]) -> Any:
+        low, high = load(numbers, at[1]), load(numbers, at[2])
+        both = moved(load(numbers, at[3]), pair.low_lane ^ pair.high_lane)
+        return load(numbers, at[0]), moved(low, pair.low_lane), moved(high, pair.high_lane), both
+
+    @compiled
+    def write(numbers: Pointer, pair: Pair, at: tuple[int, int, int, int], y: Any) -> None:
+        low, high = moved(y[1], pair.low_lane), moved(y[2], pair.high_lane)
+        put_four(numbers, at, (y[0], low, high, moved(y[3], pair.low_lane ^ pair.high_lane)))
+
+    @compiled
+    def rotate(
+        size: int, pair: Pair, cosine: Pointer, sine: Pointer, at: int, way: float, tile: Pointer
+    ) -> None:
+        c, s = load(cosine, at), way * load(sine, at)
+        c_high, s_high = load(cosine, at + LANES), way * load(sine, at + LANES)
+        for base in range(0, size, 2 * pair.far):
+            for middle in range(base, base + pair.far, 2 * pair.near):
+                for b in range(middle, middle + pair.near):
+                    of_low, of_high = _sign(pair.low_pattern, b), _sign(pair.high_pattern, b)
+                    for part in range(0, ROW, LANES):
+                        places = _places(pair, b, part)
+                        x = read(tile, pair, places)
+                        y = turned(x, c, of_low * s, c_high, of_high * s_high)
+                        write(tile, pair, places, y)
+
+    @compiled
+    def undo(
+        size: int,
+        pair: Pair,
+        cosine: Pointer,
+        sine: Pointer,
+        at: int,
+        state: Pointer,
+        bra: Pointer,
+        goes_on: bool,
+        out: Pointer,
+    ) -> None:
+        c, s = load(cosine, at), -1.0 * load(sine, at)
+        c_high, s_high = load(cosine, at + LANES), -1.0 * load(sine, at + LANES)
+        low, high = zeros(), zeros()
+        for base in range(0, size, 2 * pair.far):
+            for middle in range(base, base + pair.far, 2 * pair.near):
+                for b in range(middle, middle + pair.near):
+                    of_low, of_high = _sign(pair.low_pattern, b), _sign(pair.high_pattern, b)
+                    for part in range(0, ROW, LANES):
+                        places = _places(pair, b, part)
+                        x, y = read(state, pair, places), read(bra, pair, places)
+                        first, second = y[1] * x[0] - y[0] * x[1], y[2] * x[0] - y[0] * x[2]
+                        low = low + of_low * (first + y[3] * x[2] - y[2] * x[3])
+                        high = high + of_high * (second + y[3] * x[1] - y[1] * x[3])
+                        if goes_on:
+                            own, own_high = of_low * s, of_high * s_high
+                            write(state, pair, places, turned(x, c, own, c_high, own_high))
+                            write(bra, pair, places, turned(y, c, own, c_high, own_high))
+        store(out, 0, 0.5 * low)
+        store(out, LANES, 0.5 * high)
+
+    return rotate, undo
+
+
+_rotate_kept, _undo_kept = _passes(_keep)
+_rotate_exchanged, _undo_exchanged = _passes(exchanged)
+
+
+@compiled
+def _rotate_lanes(
+    size: int, pair: Pair, cosine: Pointer, sine: Pointer, at: int, way: float, tile: Pointer
+) -> None:
+    """The same of two rows, if the one rotation stays in its row."""
+    c, s = load(cosine, at), way * load(sine, at)
+    c_high, s_high = load(cosine, at + LANES), way * load(sine, at + LANES)
+    for base in range(0, size, 2 * pair.far):
+        for b in range(base, base + pair.far):
+            own, own_high = _sign(pair.low_pattern, b) * s, _sign(pair.high_pattern, b) * s_high
+            for p in range(b * ROW, (b + 1) * ROW, LANES):
+                _write_two(tile, p, pair, _read_two(tile, p, b, pair), c, own, c_high, own_high)
+
+
+@compiled
+def _undo_lanes(
+    size: int,
+    pair: Pair,
+    cosine: Pointer,
+    sine: Pointer,
+    at: int,
+    state: Pointer,
+    bra: Pointer,
+    goes_on: bool,
+    out: Pointer,
+) -> None:
+    c, s = load(cosine, at), -1.0 * load(sine, at)
+    c_high, s_high = load(cosine, at + LANES), -1.0 * load(sine, at + LANES)
+    low, high = zeros(), zeros()
+    for base in range(0, size, 2 * pair.far):
+        for b in range(base, base + pair.far):
+            of_low, of_high = _sign(pair.low_pattern, b), _sign(pair.high_pattern, b)
+            for p in range(b * ROW, (b + 1) * ROW, LANES):
+                x, y = _read_two(state, p, b, pair), _read_two(bra, p, b, pair)
+                low = low - of_low * (y[0] * x[2] + y[1] * x[3])
+                high = high + of_high * (y[1] * x[0] - y[0] * x[1])
+                if goes_on:
+                    own, own_high = of_low * s, of_high * s_high
+                    _write_two(state, p, pair, x, c, own, c_high, own_high)
+                    _write_two(bra, p, pair, y, c, own, c_high, own_high)
+    store(out, 0, 0.5 * low)
+    store(out, LANES, 0.5 * high)
+
+
+@compiled
+def _read_two(numbers: Pointer, p: int, b: int, pair: Pair) -> Any:
+    """What the other rotation leads to from p of row b, that with lanes exchanged, and where."""
+    to = p + ((b ^ pair.high) - b) * ROW
+    x, y = load(numbers, p), exchanged(load(numbers, to), pair.high_lane)
+    return x, y, exchanged(x, pair.low_lane), exchanged(y, pair.low_lane), to
+
+
+@compiled
+def _write_two(
+    numbers: Pointer, p: int, pair: Pair, x: Any, c: Any, s: Any, c_high: Any, s_high: Any
+) -> None:
+    """Writes those after both rotations."""
+    y, z = c * x[0] - s * x[2], c * x[1] - s * x[3]
+    store(numbers, p, c_high * y - s_high * z)
+    store(numbers, x[4], exchanged(s_high * y + c_high * z, pair.high_lane))
