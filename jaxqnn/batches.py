@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
@@ -15,7 +13,7 @@ from jax.sharding import Mesh
 from numpy.typing import NDArray
 
 from jaxqnn.memory import require, usable_bytes
-from jaxqnn.processes import cores
+from jaxqnn.processes import cores, threads
 from jaxqnn.sweep.cpu.layout import LANES, lanes_are_labels
 
 Floats = NDArray[np.floating]
@@ -179,8 +177,9 @@ class NativeFootprint(Footprint):
         return not self.is_tiled and self._amplitudes(batch) * self.num_layers >= 1 << 19
 
     def _lanes(self, batch: int) -> int:
-        """Samples that are at work at once."""
-        return 1 if lanes_are_labels(self.num_qubits, batch) else LANES
+        """Samples that are at work at once: on each core a group of lanes."""
+        each = 1 if lanes_are_labels(self.num_qubits, batch) else LANES
+        return each * min(cores(), -(-batch // each)) if batch else each
 
     def fitting(self, size: int, most: int) -> int:
         """See ``Footprint``; whole groups of lanes leave none empty."""
@@ -348,7 +347,7 @@ def over_pieces(run: Callable[[Piece], tuple[Floats, ...]], plan: Plan) -> list[
         found = [run(piece) for piece in pieces]
     else:
         # Compiled calls release the interpreter's lock, so threads keep all cores busy.
-        found = list(_pool(plan.at_once).map(run, pieces))
+        found = list(threads(plan.at_once).map(run, pieces))
     joined = []
     for parts in zip(*found, strict=True):
         kept = [
@@ -374,12 +373,3 @@ def _place(device: jax.Device | None, mesh: Mesh | None) -> tuple[jax.Device | N
 def platform(device: jax.Device | None) -> str:
     """The platform of a device; None is JAX's default one."""
     return jax.default_backend() if device is None else str(device.platform)
-
-
-@lru_cache(maxsize=4)
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="jaxqnn")
-
-
-if hasattr(os, "register_at_fork"):  # a forked process has the pools, but none of their threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)

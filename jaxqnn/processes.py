@@ -8,6 +8,8 @@ which are started anew.
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import jax
 
@@ -24,6 +26,12 @@ def cores() -> int:
     # macOS cannot say.
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=4)
+def threads(count: int) -> ThreadPoolExecutor:
+    """So many threads that stay, for to start one takes longer than some calls."""
+    return ThreadPoolExecutor(count, thread_name_prefix="jaxqnn")
 
 
 def refuse_after_fork() -> None:
@@ -61,6 +69,7 @@ def _before_fork() -> None:
 def _in_child() -> None:
     global _is_broken
     _is_broken = _was_running
+    threads.cache_clear()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork

@@ -21,7 +21,8 @@ from jaxqnn.model import Model
 from jaxqnn.sweep import foreign
 from jaxqnn.sweep.cpu import handler
 from jaxqnn.sweep.cpu import job as words
-from jaxqnn.sweep.cpu.request import Sizes, room_numbers, run, template
+from jaxqnn.sweep.cpu.request import Sizes, room_numbers, template
+from jaxqnn.sweep.cpu.running import run
 from jaxqnn.sweep.cpu.written import HEAD
 from jaxqnn.sweep.gpu import launch
 

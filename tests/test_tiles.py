@@ -35,9 +35,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*CSC.*")
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tiles of four rows, for circuits of four qubits and more."""
-    monkeypatch.setattr(tiling, "TILED_QUBITS", 4)
-    monkeypatch.setattr(tiling, "_MOST_BITS", 2)
+    """Tiles of eight rows, for circuits of six qubits and more."""
+    monkeypatch.setattr(tiling, "TILED_QUBITS", 6)
+    monkeypatch.setattr(tiling, "_MOST_BITS", 3)
     with jax.enable_x64(True):
         yield
 
@@ -93,7 +93,7 @@ def drawn(case: Case, batch: int) -> tuple[np.ndarray, np.ndarray]:
 def test_states_of_random_circuits(small: None) -> None:
     tiled = 0
     for seed in range(60):
-        case = random_network(seed, 4 + seed % 4, 25)
+        case = random_network(seed, 6 + seed % 4, 25)
         x, w = drawn(case, 2)
         expected = case.states(x, w)
         precisions: tuple[tuple[Precision, float], ...] = ("double", 1e-11), ("single", 2e-6)
@@ -110,7 +110,7 @@ def test_states_of_random_circuits(small: None) -> None:
     assert tiled > 40
 
 
-@pytest.mark.parametrize("num_qubits", [4, 5, 7])
+@pytest.mark.parametrize("num_qubits", [6, 7, 9])
 @pytest.mark.parametrize("kind", [observables, diagonals])
 def test_derivatives(
     small: None, kind: Callable[[int], list[SparsePauliOp]], num_qubits: int
@@ -130,7 +130,7 @@ def test_derivatives(
 
 def test_derivatives_of_random_circuits(small: None) -> None:
     for seed in range(20):
-        case = random_network(seed, 4 + seed % 4, 25)
+        case = random_network(seed, 6 + seed % 4, 25)
         measured = observables(case.circuit.num_qubits)
         x, w = drawn(case, 1)
         backend = CompiledBackend(model_of(case, Expectation(measured)), "double")
@@ -141,8 +141,8 @@ def test_derivatives_of_random_circuits(small: None) -> None:
 
 
 def test_more_bras_than_are_swept_at_once(small: None) -> None:
-    case = network(6)
-    sums = [SparsePauliOp.from_sparse_list([(p, [q], 1.0)], 6) for p in "XYZ" for q in range(6)]
+    case = network(7)
+    sums = [SparsePauliOp.from_sparse_list([(p, [q], 1.0)], 7) for p in "XYZ" for q in range(7)]
     x, w = drawn(case, 2)
     of_all = CompiledBackend(model_of(case, Expectation(sums)), "double")
     found = of_all.jacobian(x, w, wrt_inputs=True)
@@ -156,12 +156,12 @@ def test_more_bras_than_are_swept_at_once(small: None) -> None:
 def test_pullbacks_of_one_parameter(small: None, count: int) -> None:
     """With one column there is one cotangent to keep, however many outputs it comes from."""
     t = ParameterVector("t", 1)
-    circuit = QuantumCircuit(5)
-    circuit.h(range(4))
-    circuit.cx(0, 4)
-    for qubit in range(5):
+    circuit = QuantumCircuit(7)
+    circuit.h(range(6))
+    circuit.cx(0, 6)
+    for qubit in range(7):
         circuit.ry(t[0] * (1 + qubit), qubit)
-    measured = diagonals(5)[:count]
+    measured = diagonals(7)[:count]
     case = Case(circuit, (), tuple(t))
     model = model_of(case, Expectation(measured))
     assert is_tiled(model)
@@ -175,8 +175,8 @@ def test_pullbacks_of_one_parameter(small: None, count: int) -> None:
 
 @pytest.mark.parametrize("kind", [observables, diagonals])
 def test_single_precision(small: None, kind: Callable[[int], list[SparsePauliOp]]) -> None:
-    case = network(6)
-    model = model_of(case, Expectation(kind(6)))
+    case = network(7)
+    model = model_of(case, Expectation(kind(7)))
     x, w = (part.astype(np.float32) for part in drawn(case, 2))
     single = CompiledBackend(model, "single").jacobian(x, w, wrt_inputs=True)
     double = CompiledBackend(model, "double").jacobian(
@@ -195,11 +195,11 @@ def test_threads_change_no_digit(
     threads: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    case = network(8)
-    model = model_of(case, Expectation(kind(8)))
+    case = network(9)
+    model = model_of(case, Expectation(kind(9)))
     x, w = drawn(case, 3)
     alone = CompiledBackend(model, "double")
-    alone._threads = 1
+    alone._cores = 1
     monkeypatch.setattr(compiled, "cores", lambda: threads)
     several = CompiledBackend(model, "double")
     np.testing.assert_array_equal(several.value(x, w), alone.value(x, w))
@@ -210,8 +210,8 @@ def test_threads_change_no_digit(
 
 
 def test_jax_s_transforms(small: None) -> None:
-    case = network(5)
-    measured = observables(5)
+    case = network(7)
+    measured = observables(7)
     function = jaxqnn.expectation(case.circuit, measured, **case.split)
     x, w = drawn(case, 2)
     starts = np.stack([w, w + 0.5])

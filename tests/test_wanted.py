@@ -32,7 +32,7 @@ from jaxqnn.sweep.cpu.request import Sizes, template
 from jaxqnn.sweep.cpu.written import HEAD
 from jaxqnn.sweep.primitive import evolve, pull_p
 
-N = 6  # so that there are several stages, and lanes may be labels
+N = 8  # so that there are several stages, and lanes may be labels
 ATOL = 1e-9
 CIRCUITS: dict[str, Callable[[], Case]] = {
     "mixed": CASES["mixed"],
@@ -186,10 +186,10 @@ CIRCUITS["amplitudes of weights"] = lambda: given(of_weights=True)
 
 @pytest.fixture(params=["layers", "stages"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """How the compiled sweeps take a state; in stages with tiles of four rows."""
+    """How the compiled sweeps take a state; in stages with tiles of eight rows."""
     if request.param == "stages":
-        monkeypatch.setattr(tiling, "TILED_QUBITS", 4)
-        monkeypatch.setattr(tiling, "_MOST_BITS", 2)
+        monkeypatch.setattr(tiling, "TILED_QUBITS", 6)
+        monkeypatch.setattr(tiling, "_MOST_BITS", 3)
     with jax.enable_x64(True):
         yield request.param
 

@@ -1,11 +1,8 @@
-"""Jobs as Python writes them: without addresses for XLA, with them to run on NumPy's arrays."""
+"""Jobs as Python writes them, without addresses."""
 
 from __future__ import annotations
 
-import ctypes
-import math
 from functools import lru_cache
-from threading import Thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +11,6 @@ from jaxqnn.sweep.cpu import job as words
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, lanes_are_labels
 
 Array = np.ndarray[Any, Any]
-
-_LINE = 64  # bytes of a line of the processor's cache
 
 
 class Sizes(NamedTuple):
@@ -95,35 +90,3 @@ def template(operation: int, sizes: Sizes, head: tuple[int, ...], threads: int) 
 def room_numbers(job: Array) -> int:
     """How many floats of double precision the threads of a job work in."""
     return int(job[words.SHARED_BYTES] + job[words.WORKERS] * job[words.ROOM_BYTES]) // 8
-
-
-def address(array: Any) -> int:
-    """Where an array's numbers begin."""
-    if array.flags.writeable and array.size:
-        # In a quarter of the time of NumPy's ``ctypes``, which small circuits ask for ten times.
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
-    return int(array.ctypes.data)
-
-
-def aligned(shape: tuple[int, ...], dtype: Any = np.float64) -> Array:
-    """An array without values whose numbers begin where a line of the processor's cache does."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    whole = np.empty(size + _LINE, np.uint8)
-    first = -address(whole) % _LINE
-    return whole[first : first + size].view(dtype).reshape(shape)
-
-
-def run(job: Array) -> None:
-    """Does a job with its addresses, on this thread and as many more as it has workers for."""
-    # Importing what Numba compiles takes a while.
-    from jaxqnn.sweep.cpu.handler import helper
-
-    job[words.HOLDERS] = 1 << 40  # its words are NumPy's, and nobody else's to free
-    work, place = helper(job), address(job)
-    # Made for the call: a few threads are soon there, and none are left for a fork to lose.
-    others = [Thread(target=work, args=(place,)) for _ in range(int(job[words.WORKERS]) - 1)]
-    for other in others:
-        other.start()
-    work(place)
-    for other in others:
-        other.join()

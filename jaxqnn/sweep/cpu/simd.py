@@ -13,6 +13,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -247,28 +248,38 @@ def _swapped(builder: Any, value: Any, lanes: int) -> Any:
     return builder.shuffle_vector(value, value, mask)
 
 
+# What x86 calls the instruction that takes any lanes in any order, by the feature that it is of.
+_PERMUTE = {
+    types.float64: ("avx512f", "llvm.x86.avx512.permvar.df.512", 64),
+    types.float32: ("avx2", "llvm.x86.avx2.permps", 32),
+}
+
+
 @intrinsic
 def exchanged(_: Any, value: Any, lanes: Any) -> Any:
     """Lane i gets what lane i xor ``lanes`` has."""
+    feature, name, bits = _PERMUTE[value.dtype]
 
-    def generate(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-        # One of seven instructions behind a jump: a loop takes the same one every time.
-        end = builder.append_basic_block("exchanged")
-        switch = builder.switch(args[1], end)
-        cases = [(args[0], builder.block)]
-        for lanes in range(1, LANES):
-            block = builder.append_basic_block(f"by{lanes}")
-            switch.add_case(args[1].type(lanes), block)
-            with builder.goto_block(block):
-                cases.append((_swapped(builder, args[0], lanes), block))
-                builder.branch(end)
-        builder.position_at_end(end)
-        found = builder.phi(value.code)
-        for case in cases:
-            found.add_incoming(*case)
+    def permute(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        indices = ir.VectorType(ir.IntType(bits), LANES)
+        own = args[1] if bits == args[1].type.width else builder.trunc(args[1], indices.element)
+        empty = ir.Constant(indices, ir.Undefined)
+        first = builder.insert_element(empty, own, ir.Constant(ir.IntType(32), 0))
+        whole = builder.shuffle_vector(first, empty, ir.Constant(_MASK, [0] * LANES))
+        order = builder.xor(whole, ir.Constant(indices, list(range(LANES))))
+        kind = ir.FunctionType(value.code, [value.code, indices])
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, [args[0], order])
+
+    def choose(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+        found, lanes = args
+        for bit in range(LANE_BITS):
+            is_set = builder.trunc(builder.lshr(lanes, lanes.type(bit)), ir.IntType(1))
+            found = builder.select(is_set, _swapped(builder, found, 1 << bit), found)
         return found
 
-    return value(value, types.intp), generate
+    has_permute = dict(llvm.get_host_cpu_features()).get(feature, False)
+    return value(value, types.intp), permute if has_permute else choose
 
 
 @intrinsic

@@ -155,6 +155,19 @@ def _forward_chunk(
 
 
 @compiled
+def _num_cotangents(steps: Steps, tiles: Tiles, stage: int) -> int:
+    """How many cotangents a stage finds of each bra."""
+    last = tiles.begin[stage + 1] - 1
+    if last < tiles.begin[stage]:
+        return 0
+    l, slot = tiles.steps[last * STEP + 1], tiles.steps[last * STEP + 2]
+    if kind_of(tiles, last) != PHASES:
+        return slot + 1
+    shared = steps.shared_range[l + 1] - steps.shared_range[l]
+    return slot + shared + steps.sample_range[l + 1] - steps.sample_range[l]
+
+
+@compiled
 def _reverse_chunk(
     job: Pointer,
     steps: Steps,
@@ -170,8 +183,9 @@ def _reverse_chunk(
     """A chunk of the stage that is ``index`` from the last, of bras from ``first`` on."""
     stage, size = tiles.num_stages - 1 - index, 1 << tiles.bits
     found, length = room.found.rotations, tiles.most * LANES
-    run = tabulate(tiles, stage, room.tiled.labels)
-    clear(found, bras * length)
+    run, count = tabulate(tiles, stage, room.tiled.labels), _num_cotangents(steps, tiles, stage)
+    for o in range(bras):
+        clear(after(found, o * length), LANES * count)
     number = 4 if job[IS_SINGLE] else 8
     bytes_of_state = number * (2 << steps.num_qubits)
     item, batch = room.items[0], job[BATCH]
@@ -199,7 +213,7 @@ def _reverse_chunk(
                 own = after(room.states, s * ROW * size)
                 _write(own, steps, row, room, size, run, address)
     for o in range(bras):
-        for slot in range(tiles.most):
+        for slot in range(count):
             part[o * tiles.most + slot] = total(load(found, o * length + slot * LANES))
 
 

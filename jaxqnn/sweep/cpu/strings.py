@@ -45,7 +45,7 @@ from jaxqnn.sweep.cpu.pointers import (
     odd,
     words,
 )
-from jaxqnn.sweep.cpu.simd import exchanged, load, store, total, zeros
+from jaxqnn.sweep.cpu.simd import exchanged, load, rounded, store, total, zeros
 
 
 @compiled
@@ -105,13 +105,15 @@ def _add_rows(
     far, lane = shift >> LANE_BITS, shift & (LANES - 1)
     masks, signs = halves(job[MASKS]), numbers(job[PROGRAM])
     begin = chunk * job[WIDTH]
-    end, value = begin + halves(job[COUNTS])[chunk], zeros()
+    # Of a block's few rows the precision of the arrays is enough.
+    end, value = begin + halves(job[COUNTS])[chunk], rounded(zeros(), ket)
     is_real, is_imaginary = coefficients[2 * begin + 1] == 0.0, coefficients[2 * begin] == 0.0
     if end == begin + 1 and (is_real or is_imaginary):
         # One string is real or imaginary: what a part of its image is of is one part of the ket.
         of_real, turn = (0, 1.0) if is_real else (half, -1.0)
         mask, string = masks[begin] >> LANE_BITS, load(signs, (masks[begin] & (LANES - 1)) * LANES)
         string = (factor * (coefficients[2 * begin] + coefficients[2 * begin + 1])) * string
+        string = rounded(string, ket)
         for row in range(start, start + length):
             p, at = row * LANES, (row ^ far) * LANES
             own = (1.0 - 2.0 * odd(mask & row)) * string
@@ -126,10 +128,10 @@ def _add_rows(
             out[output] += total(value)
         return
     for row in range(start, start + length):
-        real, imaginary = zeros(), zeros()
+        real, imaginary = rounded(zeros(), ket), rounded(zeros(), ket)
         for s in range(begin, end):
             sign = 1.0 - 2.0 * odd((masks[s] >> LANE_BITS) & row)
-            own = load(signs, (masks[s] & (LANES - 1)) * LANES)
+            own = rounded(load(signs, (masks[s] & (LANES - 1)) * LANES), ket)
             real = real + (sign * coefficients[2 * s]) * own
             imaginary = imaginary + (sign * coefficients[2 * s + 1]) * own
         p, at = row * LANES, (row ^ far) * LANES

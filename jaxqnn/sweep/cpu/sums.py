@@ -16,7 +16,8 @@ from jaxqnn.processes import cores
 from jaxqnn.sweep import foreign
 from jaxqnn.sweep.cpu import job as words
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES
-from jaxqnn.sweep.cpu.request import Array, address, run
+from jaxqnn.sweep.cpu.request import Array
+from jaxqnn.sweep.cpu.running import address, run
 
 # Chunks of strings times amplitudes for which a second thread is worth its start.
 _MANY = 1 << 21

@@ -33,6 +33,9 @@ Array = np.ndarray[Any, Any]
 # Rows of a tile at most, as bits: its state, bra and phases stay in a core's second-level cache.
 _MOST_BITS = 10
 
+# Of three bits there is always a vector for what does nothing beside a rotation.
+_LEAST_BITS = 3
+
 # The bits of a row that say where in a core's second-level cache it may be.
 _NEAR_BITS = 11
 
@@ -75,7 +78,7 @@ def tile(program: Program, shared: Masks, own: Masks) -> Tiling:
     if not is_tiled(program):
         return Tiling((0, 0, 0, 0), (0, 0), [])
     row_bits = program.num_qubits - LANE_BITS
-    bits = -(-row_bits // -(-row_bits // _MOST_BITS))
+    bits = max(_LEAST_BITS, -(-row_bits // -(-row_bits // _MOST_BITS)))
     shape = Shape(LANE_BITS, row_bits, bits, _NEAR_BITS)
     first, frames, stages = in_stages(program, shape)
     begin, steps, bases, free, acts, most = [0], [], [], [], [], 0
