@@ -35,7 +35,7 @@ class Values(NamedTuple):
 
     Attributes:
         cosine: (L r 8,) of half the rotation angles.
-        sine: (L r 8,).
+        tangent: (L r 8,) of the same; no cosine is zero, for no float is half of pi.
         shared: (K 8,) phases.
         sample: (K' 8,) phases.
         start_cosine: (n 8,) of half the start angles.
@@ -47,7 +47,7 @@ class Values(NamedTuple):
     """
 
     cosine: Pointer
-    sine: Pointer
+    tangent: Pointer
     shared: Pointer
     sample: Pointer
     start_cosine: Pointer
@@ -128,7 +128,10 @@ def set_shared(steps: Steps, columns: Columns, values: Values) -> None:
     count = steps.num_layers * steps.num_rotated
     evaluate(steps.shared, 0, count, columns.shared, values.half)
     _halve(values.half, LANES * count)
-    cos_sin(values.half, LANES * count, values.cosine, values.sine)
+    cosine, tangent = values.cosine, values.tangent
+    cos_sin(values.half, LANES * count, cosine, tangent)
+    for p in range(0, LANES * count, LANES):
+        store(tangent, p, load(tangent, p) / load(cosine, p))
     evaluate(steps.shared, count, count + steps.num_shared, columns.shared, values.shared)
     _reduce(values.shared, LANES * steps.num_shared)
 

@@ -69,7 +69,7 @@ def read_pair(tiles: Tiles, j: int) -> Pair:
 
 @compiled
 def rotate_pair(
-    size: int, pair: Pair, cosine: Pointer, sine: Pointer, at: int, way: float, tile: Pointer
+    size: int, pair: Pair, cosine: Pointer, tangent: Pointer, at: int, way: float, tile: Pointer
 ) -> None:
     """Rotates a tile by both, undone if ``way`` is -1.
 
@@ -77,17 +77,17 @@ def rotate_pair(
         size: The tile's rows.
         pair: The rotations.
         cosine: At ``at`` are the one's, then the other's cosines, by lane.
-        sine: The same, with the lanes' signs.
+        tangent: The same of tangents, with the lanes' signs.
         at: Where they are.
         way: 1 or -1.
         tile: The tile.
     """
     if pair.form == KEEP:
-        _rotate_kept(size, pair, cosine, sine, at, way, tile)
+        _rotate_kept(size, pair, cosine, tangent, at, way, tile)
     elif pair.form == EXCHANGE:
-        _rotate_exchanged(size, pair, cosine, sine, at, way, tile)
+        _rotate_exchanged(size, pair, cosine, tangent, at, way, tile)
     else:
-        _rotate_lanes(size, pair, cosine, sine, at, way, tile)
+        _rotate_lanes(size, pair, cosine, tangent, at, way, tile)
 
 
 @compiled
@@ -95,7 +95,7 @@ def undo_pair(
     size: int,
     pair: Pair,
     cosine: Pointer,
-    sine: Pointer,
+    tangent: Pointer,
     at: int,
     state: Pointer,
     bra: Pointer,
@@ -107,11 +107,11 @@ def undo_pair(
     If it goes on, both are undone of the state and of the bra.
     """
     if pair.form == KEEP:
-        _undo_kept(size, pair, cosine, sine, at, state, bra, goes_on, out)
+        _undo_kept(size, pair, cosine, tangent, at, state, bra, goes_on, out)
     elif pair.form == EXCHANGE:
-        _undo_exchanged(size, pair, cosine, sine, at, state, bra, goes_on, out)
+        _undo_exchanged(size, pair, cosine, tangent, at, state, bra, goes_on, out)
     else:
-        _undo_lanes(size, pair, cosine, sine, at, state, bra, goes_on, out)
+        _undo_lanes(size, pair, cosine, tangent, at, state, bra, goes_on, out)
 
 
 @compiled
@@ -157,10 +157,16 @@ def _passes(moved: Callable[[Any, int], Any]) -> tuple[Any, Any]:
 
     @compiled
     def rotate(
-        size: int, pair: Pair, cosine: Pointer, sine: Pointer, at: int, way: float, tile: Pointer
+        size: int,
+        pair: Pair,
+        cosine: Pointer,
+        tangent: Pointer,
+        at: int,
+        way: float,
+        tile: Pointer,
     ) -> None:
-        c, s = load(cosine, at), way * load(sine, at)
-        c_high, s_high = load(cosine, at + LANES), way * load(sine, at + LANES)
+        t, t_high = way * load(tangent, at), way * load(tangent, at + LANES)
+        scale = load(cosine, at) * load(cosine, at + LANES)
         for base in range(0, size, 2 * pair.far):
             for middle in range(base, base + pair.far, 2 * pair.near):
                 for b in range(middle, middle + pair.near):
@@ -168,7 +174,7 @@ def _passes(moved: Callable[[Any, int], Any]) -> tuple[Any, Any]:
                     for part in range(0, ROW, LANES):
                         places = _places(pair, b, part)
                         x = read(tile, pair, places)
-                        y = turned(x, c, of_low * s, c_high, of_high * s_high)
+                        y = turned(x, of_low * t, of_high * t_high, scale)
                         write(tile, pair, places, y)
 
     @compiled
@@ -176,15 +182,15 @@ def _passes(moved: Callable[[Any, int], Any]) -> tuple[Any, Any]:
         size: int,
         pair: Pair,
         cosine: Pointer,
-        sine: Pointer,
+        tangent: Pointer,
         at: int,
         state: Pointer,
         bra: Pointer,
         goes_on: bool,
         out: Pointer,
     ) -> None:
-        c, s = load(cosine, at), -1.0 * load(sine, at)
-        c_high, s_high = load(cosine, at + LANES), -1.0 * load(sine, at + LANES)
+        t, t_high = -1.0 * load(tangent, at), -1.0 * load(tangent, at + LANES)
+        scale = load(cosine, at) * load(cosine, at + LANES)
         low, high = zeros(), zeros()
         for base in range(0, size, 2 * pair.far):
             for middle in range(base, base + pair.far, 2 * pair.near):
@@ -197,9 +203,9 @@ def _passes(moved: Callable[[Any, int], Any]) -> tuple[Any, Any]:
                         low = low + of_low * (first + y[3] * x[2] - y[2] * x[3])
                         high = high + of_high * (second + y[3] * x[1] - y[1] * x[3])
                         if goes_on:
-                            own, own_high = of_low * s, of_high * s_high
-                            write(state, pair, places, turned(x, c, own, c_high, own_high))
-                            write(bra, pair, places, turned(y, c, own, c_high, own_high))
+                            own, own_high = of_low * t, of_high * t_high
+                            write(state, pair, places, turned(x, own, own_high, scale))
+                            write(bra, pair, places, turned(y, own, own_high, scale))
         store(out, 0, 0.5 * low)
         store(out, LANES, 0.5 * high)
 
@@ -212,16 +218,16 @@ _rotate_exchanged, _undo_exchanged = _passes(exchanged)
 
 @compiled
 def _rotate_lanes(
-    size: int, pair: Pair, cosine: Pointer, sine: Pointer, at: int, way: float, tile: Pointer
+    size: int, pair: Pair, cosine: Pointer, tangent: Pointer, at: int, way: float, tile: Pointer
 ) -> None:
     """The same of two rows, if the one rotation stays in its row."""
-    c, s = load(cosine, at), way * load(sine, at)
-    c_high, s_high = load(cosine, at + LANES), way * load(sine, at + LANES)
+    t, t_high = way * load(tangent, at), way * load(tangent, at + LANES)
+    scale = load(cosine, at) * load(cosine, at + LANES)
     for base in range(0, size, 2 * pair.far):
         for b in range(base, base + pair.far):
-            own, own_high = _sign(pair.low_pattern, b) * s, _sign(pair.high_pattern, b) * s_high
+            own, own_high = _sign(pair.low_pattern, b) * t, _sign(pair.high_pattern, b) * t_high
             for p in range(b * ROW, (b + 1) * ROW, LANES):
-                _write_two(tile, p, pair, _read_two(tile, p, b, pair), c, own, c_high, own_high)
+                _write_two(tile, p, pair, _read_two(tile, p, b, pair), own, own_high, scale)
 
 
 @compiled
@@ -229,15 +235,15 @@ def _undo_lanes(
     size: int,
     pair: Pair,
     cosine: Pointer,
-    sine: Pointer,
+    tangent: Pointer,
     at: int,
     state: Pointer,
     bra: Pointer,
     goes_on: bool,
     out: Pointer,
 ) -> None:
-    c, s = load(cosine, at), -1.0 * load(sine, at)
-    c_high, s_high = load(cosine, at + LANES), -1.0 * load(sine, at + LANES)
+    t, t_high = -1.0 * load(tangent, at), -1.0 * load(tangent, at + LANES)
+    scale = load(cosine, at) * load(cosine, at + LANES)
     low, high = zeros(), zeros()
     for base in range(0, size, 2 * pair.far):
         for b in range(base, base + pair.far):
@@ -247,9 +253,9 @@ def _undo_lanes(
                 low = low - of_low * (y[0] * x[2] + y[1] * x[3])
                 high = high + of_high * (y[1] * x[0] - y[0] * x[1])
                 if goes_on:
-                    own, own_high = of_low * s, of_high * s_high
-                    _write_two(state, p, pair, x, c, own, c_high, own_high)
-                    _write_two(bra, p, pair, y, c, own, c_high, own_high)
+                    own, own_high = of_low * t, of_high * t_high
+                    _write_two(state, p, pair, x, own, own_high, scale)
+                    _write_two(bra, p, pair, y, own, own_high, scale)
     store(out, 0, 0.5 * low)
     store(out, LANES, 0.5 * high)
 
@@ -264,9 +270,9 @@ def _read_two(numbers: Pointer, p: int, b: int, pair: Pair) -> Any:
 
 @compiled
 def _write_two(
-    numbers: Pointer, p: int, pair: Pair, x: Any, c: Any, s: Any, c_high: Any, s_high: Any
+    numbers: Pointer, p: int, pair: Pair, x: Any, t: Any, t_high: Any, scale: Any
 ) -> None:
-    """Writes those after both rotations."""
-    y, z = c * x[0] - s * x[2], c * x[1] - s * x[3]
-    store(numbers, p, c_high * y - s_high * z)
-    store(numbers, x[4], exchanged(s_high * y + c_high * z, pair.high_lane))
+    """Writes those after both rotations; see ``layers.turned``."""
+    y, z = x[0] - t * x[2], x[1] - t * x[3]
+    store(numbers, p, scale * (y - t_high * z))
+    store(numbers, x[4], exchanged(scale * (z + t_high * y), pair.high_lane))

@@ -40,7 +40,7 @@ class TileRoom(NamedTuple):
         labels: (2^t,) of the rows of a tile.
         patterns: (2^t,) of the same, see ``tiles.start_patterns``.
         cosine: (N 8,) of a stage's rotations.
-        sine: (N 8,) with the signs that they have on a tile.
+        tangent: (N 8,) with the signs that they have on a tile.
         own: (2 8,) a correlation.
         factors: See ``tiles.start_factors``.
     """
@@ -48,7 +48,7 @@ class TileRoom(NamedTuple):
     labels: Pointer
     patterns: Pointer
     cosine: Pointer
-    sine: Pointer
+    tangent: Pointer
     own: Pointer
     factors: Pointer
 
@@ -56,8 +56,8 @@ class TileRoom(NamedTuple):
 class Room(NamedTuple):
     """What one thread works in; states have a second place of the same size, see ``sweeps``.
 
-    States are of the precision of the job's arrays; so are what is multiplied with them, cosines
-    and sines. Angles, and all that is added up, are of double precision.
+    States are of the precision of the job's arrays; so are what is multiplied with them, cosines,
+    sines and tangents. Angles, and all that is added up, are of double precision.
     """
 
     items: Pointer
@@ -176,15 +176,15 @@ def cut(job: Pointer, steps: Steps, thread: int, real: Pointer) -> Room:
     columns = _columns(after(eights, at), weights)
     at += LANES * sizes[1]
     cosine = after(eights, at)
-    sine = after(cosine, LANES * rotations)
-    phases = after(sine, LANES * rotations)
+    tangent = after(cosine, LANES * rotations)
+    phases = after(tangent, LANES * rotations)
     own = after(phases, LANES * shared)
     start = after(own, LANES * sample)
     amplitudes = after(start, 2 * LANES * n)
     norm = after(amplitudes, LANES * given)
     values = Values(
         like(real, cosine),
-        like(real, sine),
+        like(real, tangent),
         phases,
         own,
         like(real, start),
@@ -226,9 +226,9 @@ def cut(job: Pointer, steps: Steps, thread: int, real: Pointer) -> Room:
     at += LANES * sizes[9]
     of_columns = _columns(after(eights, at), weights)
     at += LANES * sizes[10]
-    labels, cosine_here = after(items, at), after(eights, at + max(2 << tile_bits, LANES))
-    sine_here = after(cosine_here, LANES * head[16])
-    own_here = after(sine_here, LANES * head[16])
+    labels, tangent_here = after(items, at), after(eights, at + max(2 << tile_bits, LANES))
+    tangent_here = after(tangent_here, LANES * head[16])
+    own_here = after(tangent_here, LANES * head[16])
     return Room(
         items,
         after(items, LANES),
@@ -244,8 +244,8 @@ def cut(job: Pointer, steps: Steps, thread: int, real: Pointer) -> Room:
         TileRoom(
             labels,
             after(labels, 1 << tile_bits),
-            like(real, cosine_here),
-            like(real, sine_here),
+            like(real, tangent_here),
+            like(real, tangent_here),
             own_here,
             like(real, after(own_here, 2 * LANES)),
         ),

@@ -118,7 +118,7 @@ def undo_two(
     low: int,
     high: int,
     cosine: Pointer,
-    sine: Pointer,
+    tangent: Pointer,
     at: int,
     at_high: int,
     state: Pointer,
@@ -131,8 +131,8 @@ def undo_two(
 
     All in one pass: apart they are three, over the same numbers.
     """
-    c, s = load(cosine, at), -1.0 * load(sine, at)
-    c_high, s_high = load(cosine, at_high), -1.0 * load(sine, at_high)
+    t, t_high = -1.0 * load(tangent, at), -1.0 * load(tangent, at_high)
+    scale = load(cosine, at) * load(cosine, at_high)
     near, far = ROW << low, ROW << high
     sums = zeros(), zeros(), zeros(), zeros()
     for base in range(0, size, 2 * far):
@@ -141,8 +141,8 @@ def undo_two(
                 places = corners(p, near, far)
                 x, y = four(state, places), four(bra, places)
                 sums = _add_four(sums, x, y)
-                put_four(state, places, turned(x, c, s, c_high, s_high))
-                put_four(bra, places, turned(y, c, s, c_high, s_high))
+                put_four(state, places, turned(x, t, t_high, scale))
+                put_four(bra, places, turned(y, t, t_high, scale))
     _note_two(sums, out, out_low, out_high)
 
 
@@ -196,14 +196,14 @@ def _undo_pair(
     count, size = steps.num_rotated, size_of_state(steps)
     at, at_high = (l * count + k) * LANES, (l * count + k_high) * LANES
     low, high = steps.rotated[k], steps.rotated[k_high]
-    cosine, sine = values.cosine, values.sine
+    cosine, tangent = values.cosine, values.tangent
     # The state as it is before is needed for every bra, so it comes with the last.
     for o in range(bras - 1, 0, -1):
         bra, out = after(now, (1 + o) * size), cotangents_at(steps, found, o).rotations
         correlate_two(size, low, high, now, bra, out, at, at_high)
-        rotate_two(bra, size, low, high, cosine, sine, at, at_high, -1.0)
+        rotate_two(bra, size, low, high, cosine, tangent, at, at_high, -1.0)
     bra, out = after(now, size), found.rotations
-    undo_two(size, low, high, cosine, sine, at, at_high, now, bra, out, at, at_high)
+    undo_two(size, low, high, cosine, tangent, at, at_high, now, bra, out, at, at_high)
 
 
 @compiled
@@ -220,9 +220,9 @@ def _undo_one(
         own = after(now, s * size)
         if bit >= steps.row_bits:
             lane_bit = bit - steps.row_bits
-            rotate_lanes(own, size, lane_bit, values.cosine, values.sine, at, -1.0, steps.signs)
+            rotate_lanes(own, size, lane_bit, values.cosine, values.tangent, at, -1.0, steps.signs)
         else:
-            rotate_one(own, size, bit, values.cosine, values.sine, at, -1.0)
+            rotate_one(own, size, bit, values.cosine, values.tangent, at, -1.0)
 
 
 @compiled

@@ -31,7 +31,7 @@ def kind_of(tiles: Tiles, j: int) -> int:
 def _set_turns(
     steps: Steps, tiles: Tiles, stage: int, row: int, values: Values, room: Room
 ) -> None:
-    """The cosines and sines of a stage's rotations, with the signs that they have on a tile."""
+    """The cosines and tangents of a stage's rotations, with the signs that they have on a tile."""
     first = tiles.begin[stage]
     for j in range(first, tiles.begin[stage + 1]):
         kind, angle = tiles.steps[j * STEP], tiles.steps[j * STEP + 1] * LANES
@@ -40,10 +40,12 @@ def _set_turns(
         at = (j - first) * LANES
         if angle < 0:
             store(room.tiled.cosine, at, zeros() + 1.0)
-            store(room.tiled.sine, at, zeros())
+            store(room.tiled.tangent, at, zeros())
         else:
             store(room.tiled.cosine, at, load(values.cosine, angle))
-            store(room.tiled.sine, at, load(values.sine, angle) * _signs(steps, tiles, j, row))
+            store(
+                room.tiled.tangent, at, load(values.tangent, angle) * _signs(steps, tiles, j, row)
+            )
 
 
 @compiled
@@ -100,8 +102,8 @@ def forward(
             _set_phases(steps, tiles, tiles.steps[j * STEP + 1], row, values, size, work)
             turn(size, tile, True, 1.0, work.cosine, work.sine)
         elif kind == ROTATION:
-            cosine, sine = room.tiled.cosine, room.tiled.sine
-            rotate_pair(size, read_pair(tiles, j), cosine, sine, at, 1.0, tile)
+            cosine, tangent = room.tiled.cosine, room.tiled.tangent
+            rotate_pair(size, read_pair(tiles, j), cosine, tangent, at, 1.0, tile)
         j += 1 if kind == PHASES else 2
 
 
@@ -152,10 +154,10 @@ def reverse(
             if wanted:
                 _undo_pair(steps, tiles, j, (j - first) * LANES, row, room, bras, turns, found)
             elif turns:
-                cosine, sine, pair = room.tiled.cosine, room.tiled.sine, read_pair(tiles, j)
+                cosine, tangent, pair = room.tiled.cosine, room.tiled.tangent, read_pair(tiles, j)
                 for s in range(1 + bras):
                     own, at = after(state, s * length), (j - first) * LANES
-                    rotate_pair(size, pair, cosine, sine, at, -1.0, own)
+                    rotate_pair(size, pair, cosine, tangent, at, -1.0, own)
         j -= 1
 
 
@@ -191,13 +193,13 @@ def _undo_pair(
 ) -> None:
     """Undoes two rotations of a tile and its bras if it goes on, and adds their cotangents."""
     size, length, own, state = 1 << tiles.bits, ROW << tiles.bits, room.tiled.own, room.states
-    cosine, sine, pair = room.tiled.cosine, room.tiled.sine, read_pair(tiles, j)
+    cosine, tangent, pair = room.tiled.cosine, room.tiled.tangent, read_pair(tiles, j)
     # The state as it is before is needed for every bra, so it is undone with the first, the last.
     for o in range(bras - 1, -1, -1):
         bra = after(state, (1 + o) * length)
-        undo_pair(size, pair, cosine, sine, at, state, bra, goes_on and o == 0, own)
+        undo_pair(size, pair, cosine, tangent, at, state, bra, goes_on and o == 0, own)
         if o > 0 and goes_on:
-            rotate_pair(size, pair, cosine, sine, at, -1.0, bra)
+            rotate_pair(size, pair, cosine, tangent, at, -1.0, bra)
         for i in range(2):
             if tiles.steps[(j + i) * STEP + 7]:
                 to = (o * tiles.most + tiles.steps[(j + i) * STEP + 2]) * LANES
