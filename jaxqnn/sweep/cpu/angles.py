@@ -13,14 +13,19 @@ import numpy as np
 from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layout import LANES
 from jaxqnn.sweep.cpu.pointers import Pointer, after
-from jaxqnn.sweep.cpu.simd import load, store, zeros
+from jaxqnn.sweep.cpu.simd import choose, floor, load, store, total, zeros
 from jaxqnn.sweep.cpu.steps import Steps, Terms
 from jaxqnn.sweep.cpu.trigonometry import cos_sin
 
-# Phases and half angles have period 4 pi. Up to this they keep their digits; larger ones are
-# reduced first, which takes longer.
-_LARGE = 64.0
+# Phases and half angles have period 4 pi, in parts of which the first two have 30 bits: up to a
+# million there is no rounding but the last one's.  Larger ones lose what they have lost already.
 _PERIOD = 4 * math.pi
+_PERIOD_1, _PERIOD_2, _PERIOD_3 = (
+    12.566370606422424,
+    7.936748633308177e-09,
+    4.136146385435284e-18,
+)
+_LARGE = 1e6
 
 
 class Columns(NamedTuple):
@@ -86,26 +91,26 @@ class Cotangents(NamedTuple):
 def evaluate(terms: Terms, begin: int, end: int, p: Pointer, out: Pointer) -> None:
     """out[a - begin] = angle[a] for begin <= a < end."""
     for a in range(begin, end):
-        total = zeros()
+        found = zeros()
         for t in range(terms.begin[a], terms.begin[a + 1]):
             first, second = load(p, terms.first[t] * LANES), load(p, terms.second[t] * LANES)
-            total = total + terms.coefficient[t] * first * second
-        store(out, (a - begin) * LANES, total)
+            found = found + terms.coefficient[t] * first * second
+        store(out, (a - begin) * LANES, found)
 
 
 @compiled
 def push(terms: Terms, begin: int, end: int, p: Pointer, dp: Pointer, out: Pointer) -> None:
     """The derivatives of the same angles along a direction of the columns; dp[0] is 0."""
     for a in range(begin, end):
-        total = zeros()
+        found = zeros()
         for t in range(terms.begin[a], terms.begin[a + 1]):
             i, j = terms.first[t] * LANES, terms.second[t] * LANES
             if i != 0:
                 slope = load(dp, i) * load(p, j)
                 if j != 0:
                     slope = slope + load(p, i) * load(dp, j)
-                total = total + terms.coefficient[t] * slope
-        store(out, (a - begin) * LANES, total)
+                found = found + terms.coefficient[t] * slope
+        store(out, (a - begin) * LANES, found)
 
 
 @compiled
@@ -201,10 +206,10 @@ def project_slope(
 @compiled
 def _product(a: Pointer, b: Pointer, size: int) -> Any:
     """<a, b> by lane."""
-    total = zeros()
+    found = zeros()
     for p in range(0, size, LANES):
-        total = total + load(a, p) * load(b, p)
-    return total
+        found = found + load(a, p) * load(b, p)
+    return found
 
 
 @compiled
@@ -214,11 +219,11 @@ def _normalise(amplitudes: Pointer, size: int, norm: Pointer) -> None:
         largest = 0.0
         for p in range(lane, size, LANES):
             largest = max(largest, abs(amplitudes[p]))
-        total = 0.0
+        found = 0.0
         for p in range(lane, size, LANES):
             amplitudes[p] /= largest
-            total += amplitudes[p] * amplitudes[p]
-        root = math.sqrt(total)
+            found += amplitudes[p] * amplitudes[p]
+        root = math.sqrt(found)
         for p in range(lane, size, LANES):
             amplitudes[p] /= root
         norm[lane] = largest * root
@@ -233,9 +238,21 @@ def _halve(angles: Pointer, size: int) -> None:
 
 @compiled
 def _reduce(phases: Pointer, size: int) -> None:
-    for i in range(size):
-        if abs(phases[i]) > _LARGE:
-            phases[i] = np.fmod(phases[i], _PERIOD)
+    """Takes away whole periods, so that sums of phases keep their digits."""
+    large = zeros()
+    for p in range(0, size, LANES):
+        phase = load(phases, p)
+        large = large + choose(phase * phase - _LARGE * _LARGE, zeros() + 1.0, zeros())
+    if total(large) > 0.0:
+        for i in range(size):
+            if abs(phases[i]) > _LARGE:
+                phases[i] = np.fmod(phases[i], _PERIOD)
+    for p in range(0, size, LANES):
+        phase = load(phases, p)
+        periods = floor(phase * (1.0 / _PERIOD) + 0.5)
+        phase = phase - periods * _PERIOD_1
+        phase = phase - periods * _PERIOD_2
+        store(phases, p, phase - periods * _PERIOD_3)
 
 
 @compiled
