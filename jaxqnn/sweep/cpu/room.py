@@ -226,8 +226,8 @@ def cut(job: Pointer, steps: Steps, thread: int, real: Pointer) -> Room:
     at += LANES * sizes[9]
     of_columns = _columns(after(eights, at), weights)
     at += LANES * sizes[10]
-    labels, tangent_here = after(items, at), after(eights, at + max(2 << tile_bits, LANES))
-    tangent_here = after(tangent_here, LANES * head[16])
+    labels, cosine_here = after(items, at), after(eights, at + max(2 << tile_bits, LANES))
+    tangent_here = after(cosine_here, LANES * head[16])
     own_here = after(tangent_here, LANES * head[16])
     return Room(
         items,
@@ -244,7 +244,7 @@ def cut(job: Pointer, steps: Steps, thread: int, real: Pointer) -> Room:
         TileRoom(
             labels,
             after(labels, 1 << tile_bits),
-            like(real, tangent_here),
+            like(real, cosine_here),
             like(real, tangent_here),
             own_here,
             like(real, after(own_here, 2 * LANES)),
