@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,12 @@ import emulated_gpu as emulated_gpu_module
 import jax
 import psutil
 import pytest
+
+# Most programs run once here, and are compiled longer than they run. Read when JAX first computes.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 
 # The functions' own tests, which hold for users who allow JAX no implicit promotion.
 _STRICT = ("test_functions", "test_transforms", "test_export", "test_measured_bits")

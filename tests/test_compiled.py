@@ -167,7 +167,7 @@ def test_nan_and_infinity_stay_in_their_sample(batch: int) -> None:
         np.testing.assert_allclose(found[2:], expected[2:], atol=ATOL)
 
 
-@pytest.mark.parametrize("scale", [1e2, 1e6, 1e9])
+@pytest.mark.parametrize("scale", [1e2, 1e6, 1e9, 1e200])
 def test_large_angles_lose_only_their_own_digits(scale: float) -> None:
     x = ParameterVector("x", 6)
     circuit = QuantumCircuit(6)
@@ -181,6 +181,28 @@ def test_large_angles_lose_only_their_own_digits(scale: float) -> None:
     found = CompiledBackend(model, "double").value(values, np.zeros(0))
     expected = [Statevector(circuit.assign_parameters(row)).probabilities() for row in values]
     np.testing.assert_allclose(found, expected, atol=max(1e-12, 1e-15 * scale))
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
+
+
+@pytest.mark.parametrize("num_qubits", [3, 7, 14])
+@pytest.mark.parametrize(("precision", "atol"), [("double", 1e-14), ("single", 1e-6)])
+def test_half_turns(num_qubits: int, precision: Precision, atol: float) -> None:
+    """Their tangents are as large as any of a float."""
+    w = ParameterVector("w", num_qubits)
+    circuit = QuantumCircuit(num_qubits)
+    circuit.ry(0.3, range(num_qubits))
+    circuit.cz(0, range(1, num_qubits))
+    for qubit, angle in enumerate(w):
+        circuit.ry(angle, qubit)
+    nearest = np.pi * np.array([1, -1, 3, 5, -7])
+    turns = [nearest, np.nextafter(nearest, 0), np.nextafter(nearest, 99 * nearest)]
+    values = np.resize(np.concatenate(turns), num_qubits)
+    backend = CompiledBackend(Model(circuit, State(), (), tuple(w)), precision)
+    dtype = np.float64 if precision == "double" else np.float32
+    found = backend.value(np.zeros((1, 0), dtype), values.astype(dtype))[0].astype(float)
+    exact = Statevector(circuit.assign_parameters(values.astype(dtype).astype(float)))
+    real, imaginary = np.split(found, 2)
+    np.testing.assert_allclose(real + 1j * imaginary, exact.data, atol=atol)
 
 
 def test_they_are_chosen_where_they_can_run() -> None:

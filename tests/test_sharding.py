@@ -29,7 +29,8 @@ WORKER = Path(__file__).with_name("mesh_worker.py")
 
 def on_eight_devices(part: str) -> Any:
     """What the worker finds, in a process of its own: devices cannot be added to this one."""
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    environment = os.environ | {"XLA_FLAGS": flags}
     found = subprocess.run(
         [sys.executable, WORKER, part],
         env=environment,
