@@ -19,6 +19,7 @@ from qiskit.quantum_info import SparsePauliOp, random_unitary
 from qiskit_machine_learning.circuit.library import raw_feature_vector
 
 import jaxqnn
+from jaxqnn.networks.curvature import along
 from jaxqnn.sharding.build import mesh_data
 from jaxqnn.verify.report import largest
 
@@ -232,6 +233,15 @@ def derivative_errors() -> dict[str, float]:
             for where in (None, mesh(8, 1))
         )
         errors[name] = difference(one, many)
+    qnns = [
+        jaxqnn.EstimatorQNN(
+            circuit=made, observables=flips, input_params=x, weight_params=w, mesh=where
+        )
+        for where in (None, mesh(8, 1))
+    ]
+    cotangent, way = RNG.normal(size=(5, 1)), (RNG.normal(size=(5, 4)), RNG.normal(size=10))
+    one, many = (along(qnn, inputs, weights, cotangent, [way, way]) for qnn in qnns)
+    errors["network"] = largest(difference(a, b) for a, b in zip(one, many, strict=True))
     return errors
 
 
@@ -289,6 +299,10 @@ def refusals() -> dict[str, str]:
     found["small"] = message(lambda: jaxqnn.expectation(small, mesh=mesh(1, 8)))
     sampler = jaxqnn.SamplerQNN(circuit=small, weight_params=small.parameters, mesh=mesh(2, 1))
     assert message(lambda: sampler.backward(None, np.zeros(14))) == ""
+    made, x, w = circuit(8)
+    shared = jaxqnn.EstimatorQNN(circuit=made, input_params=x, weight_params=w, mesh=mesh(2, 2))
+    zeros = np.zeros((2, 8)), np.zeros(18)
+    found["curvature"] = message(lambda: along(shared, *zeros, np.ones((2, 1)), [zeros]))
     return found
 
 

@@ -112,6 +112,7 @@ def test_a_mesh_that_cannot_be_used_says_why() -> None:
     assert '"batch" (samples) nor "state"' in messages["axes"]
     assert "3 devices" in messages["power"]
     assert "too small for 8 devices" in messages["small"]
+    assert "mesh shares states out" in messages["curvature"]
 
 
 @pytest.mark.parametrize("in_order", [False, True])

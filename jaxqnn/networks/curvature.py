@@ -38,7 +38,7 @@ def along(
     With one direction these are J (u, v) and the Hessian of <c, f> times (u, v).
 
     Args:
-        network: A network that runs on JAX, on one device.
+        network: A network that runs on JAX, with whole states on each device.
         inputs: Shape (..., num_inputs).
         weights: Shape (num_weights,).
         cotangent: Of the output, in its shape.
@@ -49,11 +49,12 @@ def along(
         its shape, computed in the network's precision. A batch is computed at once, not in pieces.
 
     Raises:
-        InvalidArgumentError: The network is shared out over a mesh.
+        InvalidArgumentError: The network's states are shared out over a mesh.
     """
-    if network._mesh is not None:
+    if network._mesh is not None and network._mesh.shape.get("state", 1) > 1:
         raise InvalidArgumentError(
-            "Second derivatives of a network on a mesh are not available. Leave mesh out."
+            "Second derivatives of a network whose mesh shares states out are not available. Use a "
+            'mesh without an axis "state", or none.'
         )
     double = network.precision == "double"
     dtype = np.dtype(np.float64 if double else np.float32)
@@ -71,7 +72,7 @@ def _compiled(network: JaxNetwork, order: int) -> Callable[..., _Pair]:
     if order not in kept:
         # With tables of its own: JAX 0.10 keeps a traced function's arrays in the precision of the
         # mode they were met in first, and the network's function belongs to the user's mode.
-        function = model_function(copy(network._evaluator.model))
+        function = model_function(copy(network._evaluator.model), network._mesh)
         kept[order] = jax.jit(_along(function, order))
     return kept[order]
 
