@@ -31,10 +31,15 @@ from jaxqnn.sweep.staging import (
 Array = np.ndarray[Any, Any]
 
 # Rows of a tile at most, as bits: its state, bra and phases stay in a core's second-level cache.
-_MOST_BITS = 10
+# Where the state is in none, one bit more, for what is saved then is a pass over the memory.
+_MOST_BITS = 9
+_FAR_BITS = 19
 
 # Of three bits there is always a vector for what does nothing beside a rotation.
 _LEAST_BITS = 3
+
+# Tiles that threads share out at least, as bits.
+_TILES_BITS = 4
 
 # The bits of a row that say where in a core's second-level cache it may be.
 _NEAR_BITS = 11
@@ -78,7 +83,8 @@ def tile(program: Program, shared: Masks, own: Masks) -> Tiling:
     if not is_tiled(program):
         return Tiling((0, 0, 0, 0), (0, 0), [])
     row_bits = program.num_qubits - LANE_BITS
-    bits = max(_LEAST_BITS, -(-row_bits // -(-row_bits // _MOST_BITS)))
+    most = _MOST_BITS + 1 if row_bits >= _FAR_BITS else _MOST_BITS
+    bits = max(_LEAST_BITS, min(row_bits - _TILES_BITS, most))
     shape = Shape(LANE_BITS, row_bits, bits, _NEAR_BITS)
     first, frames, stages = in_stages(program, shape)
     begin, steps, bases, free, acts, most = [0], [], [], [], [], 0
