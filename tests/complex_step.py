@@ -46,6 +46,8 @@ Values = Mapping[Parameter, complex]
 
 STEP = 1e-5
 
+PREPARATIONS = (Initialize, ParameterizedInitialize, StatePreparation)
+
 I, X, Y, Z = np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1, -1])
 
 
@@ -57,52 +59,82 @@ def derivatives(
     parameters = (*case.inputs, *case.weights)
     matrices = [np.asarray(observable.to_matrix()) for observable in observables]
 
-    def state(point: Complexes) -> Complexes:
-        return final_state(case.circuit, dict(zip(parameters, point.tolist(), strict=True)))
-
-    here = state(point)
+    units = STEP * np.eye(point.size)
+    steps = [k * unit for unit in units for k in (1j, -1j, 2j, -2j)]
+    points = [dict(zip(parameters, (point + step).tolist(), strict=True)) for step in (0, *steps)]
+    here, *states = _final_states(case.circuit, points)
     value = np.array([np.vdot(here, matrix @ here) for matrix in matrices])
     slopes = []
-    for index in range(point.size):
-        unit = STEP * np.eye(point.size)[index]
+    for i in range(0, len(states), 4):
         near, far = (
             np.array([np.vdot(bra, matrix @ ket).imag for matrix in matrices])
-            for ket, bra in (
-                (state(point + 1j * unit), state(point - 1j * unit)),
-                (state(point + 2j * unit), state(point - 2j * unit)),
-            )
+            for ket, bra in (states[i : i + 2], states[i + 2 : i + 4])
         )
         slopes.append((8 * near - far) / (6 * STEP))
     return value.real, np.array(slopes).T
 
 
-def final_state(circuit: QuantumCircuit, values: Values) -> Complexes:
-    """The circuit's state, from |0...0>."""
-    start = np.zeros((1 << circuit.num_qubits, 1), complex)
-    start[0] = 1
-    return _applied(circuit, values, start)[:, 0]
+def _final_states(circuit: QuantumCircuit, points: Sequence[Values]) -> Complexes:
+    """The circuit's state at each of several points, from |0...0>."""
+    states = np.zeros((len(points), 1 << circuit.num_qubits), complex)
+    states[:, 0] = [np.exp(1j * number(circuit.global_phase, values)) for values in points]
+    fresh = set(range(circuit.num_qubits))
+    for item in circuit.data:
+        qubits = [circuit.find_bit(qubit).index for qubit in item.qubits]
+        parameters = _parameters(item.operation)
+        at: dict[tuple[complex, ...], Complexes] = {}
+        found = []
+        for values in points:
+            own = tuple(values[parameter] for parameter in parameters)
+            if own not in at:
+                at[own] = _whole(item.operation, values, fresh.issuperset(qubits))
+            found.append(at[own])
+        states = _on_each(np.array(found), qubits, states)
+        fresh.difference_update(qubits)
+    return states
+
+
+def _parameters(gate: Any) -> tuple[Parameter, ...]:
+    """All that a gate's matrix may depend on."""
+    if isinstance(gate, AnnotatedOperation):
+        return _parameters(gate.base_op)
+    found: set[Parameter] = set()
+    for value in gate.params:
+        found |= set(getattr(value, "parameters", ()))
+    if isinstance(gate, PauliEvolutionGate) and isinstance(gate.time, ParameterExpression):
+        found |= set(gate.time.parameters)
+    if not isinstance(gate, PREPARATIONS) and type(gate.definition) is QuantumCircuit:
+        found |= set(gate.definition.parameters)
+    return tuple(found)
+
+
+def _on_each(found: Complexes, qubits: Sequence[int], states: Complexes) -> Complexes:
+    """Matrices (P, 2^m, 2^m) on some qubits of states (P, 2^n), each on its own."""
+    n, m = states.shape[1].bit_length() - 1, len(qubits)
+    tensor = states.reshape((-1,) + (2,) * n)
+    axes = [n - qubit for qubit in reversed(qubits)]
+    first = np.moveaxis(tensor, axes, range(1, m + 1))
+    moved = (found @ first.reshape(len(states), 1 << m, -1)).reshape(first.shape)
+    return np.moveaxis(moved, range(1, m + 1), axes).reshape(states.shape)
+
+
+def _whole(gate: Any, values: Values, is_start: bool) -> Complexes:
+    """A gate's matrix, or one that takes |0> where a preparation at the start does."""
+    if is_start and isinstance(gate, PREPARATIONS):
+        vector = np.array([number(value, values) for value in gate.params])
+        found = np.zeros((vector.size, vector.size), complex)
+        is_given = isinstance(gate, ParameterizedInitialize)
+        found[:, 0] = vector / np.sqrt(vector @ vector if is_given else 1)
+        return found
+    return matrix(gate, values)
 
 
 def _applied(circuit: QuantumCircuit, values: Values, columns: Complexes) -> Complexes:
     """The circuit on each of several states."""
     columns = np.exp(1j * number(circuit.global_phase, values)) * columns
-    fresh = set(range(circuit.num_qubits))
     for item in circuit.data:
         qubits = [circuit.find_bit(qubit).index for qubit in item.qubits]
-        gate = item.operation
-        if isinstance(gate, (Initialize, ParameterizedInitialize, StatePreparation)) and (
-            fresh.issuperset(qubits) and columns.shape[1] == 1
-        ):
-            # A matrix that takes |0> there is enough.
-            vector = np.array([number(value, values) for value in gate.params])
-            found = np.zeros((vector.size, vector.size), complex)
-            found[:, 0] = vector / np.sqrt(
-                vector @ vector if isinstance(gate, ParameterizedInitialize) else 1
-            )
-        else:
-            found = matrix(gate, values)
-        columns = _on(found, qubits, columns)
-        fresh.difference_update(qubits)
+        columns = _on(matrix(item.operation, values), qubits, columns)
     return columns
 
 
