@@ -15,6 +15,8 @@ import numpy as np
 from rich.console import Console
 
 from jaxqnn.backends.compiled import CompiledBackend
+from jaxqnn.sweep.cpu.job import PULL
+from jaxqnn.sweep.cpu.request import Sizes
 
 from .peers.ours import network
 from .problems import TARGETS, Problem
@@ -54,7 +56,8 @@ def row(problem: Problem) -> Iterator[str]:
     unit = seconds(lambda: np.copyto(other, state))
     yield problem.title
     yield str(size)
-    yield str(backend._threads)
+    job = Sizes(1, size, directions=model.measurement.num_outputs)
+    yield str(backend._threads(PULL, job))
     yield str(len(model.program.layers))
     yield f"{1e6 * unit:.1f}"
     yield shown(seconds(lambda: backend._evolved(*columns)), unit)
