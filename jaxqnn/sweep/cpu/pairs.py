@@ -46,6 +46,27 @@ class Pair(NamedTuple):
     far: int
 
 
+class Turns(NamedTuple):
+    """By how much a pair rotates, by lane; see ``layers.turned``.
+
+    Attributes:
+        low: The tangent of half the one's angle, with the lanes' signs.
+        high: That of the other's.
+        scale: The product of both cosines.
+    """
+
+    low: Any
+    high: Any
+    scale: Any
+
+
+@compiled
+def turns_at(cosine: Pointer, tangent: Pointer, at: int, way: float) -> Turns:
+    """What the one's, then the other's cosines and tangents say, undone if ``way`` is -1."""
+    scale = load(cosine, at) * load(cosine, at + LANES)
+    return Turns(way * load(tangent, at), way * load(tangent, at + LANES), scale)
+
+
 @compiled
 def read_pair(tiles: Tiles, j: int) -> Pair:
     """The steps j and j + 1."""
@@ -68,35 +89,21 @@ def read_pair(tiles: Tiles, j: int) -> Pair:
 
 
 @compiled
-def rotate_pair(
-    size: int, pair: Pair, cosine: Pointer, tangent: Pointer, at: int, way: float, tile: Pointer
-) -> None:
-    """Rotates a tile by both, undone if ``way`` is -1.
-
-    Args:
-        size: The tile's rows.
-        pair: The rotations.
-        cosine: At ``at`` are the one's, then the other's cosines, by lane.
-        tangent: The same of tangents, with the lanes' signs.
-        at: Where they are.
-        way: 1 or -1.
-        tile: The tile.
-    """
+def rotate_pair(size: int, pair: Pair, turns: Turns, tile: Pointer) -> None:
+    """Rotates a tile of ``size`` rows by both."""
     if pair.form == KEEP:
-        _rotate_kept(size, pair, cosine, tangent, at, way, tile)
+        _rotate_kept(size, pair, turns, tile)
     elif pair.form == EXCHANGE:
-        _rotate_exchanged(size, pair, cosine, tangent, at, way, tile)
+        _rotate_exchanged(size, pair, turns, tile)
     else:
-        _rotate_lanes(size, pair, cosine, tangent, at, way, tile)
+        _rotate_lanes(size, pair, turns, tile)
 
 
 @compiled
 def undo_pair(
     size: int,
     pair: Pair,
-    cosine: Pointer,
-    tangent: Pointer,
-    at: int,
+    turns: Turns,
     state: Pointer,
     bra: Pointer,
     goes_on: bool,
@@ -104,14 +111,14 @@ def undo_pair(
 ) -> None:
     """Writes the correlations 1/2 <bra, J state> of both, by lane and without the lanes' signs.
 
-    If it goes on, both are undone of the state and of the bra.
+    If it goes on, the state and the bra are turned by ``turns``.
     """
     if pair.form == KEEP:
-        _undo_kept(size, pair, cosine, tangent, at, state, bra, goes_on, out)
+        _undo_kept(size, pair, turns, state, bra, goes_on, out)
     elif pair.form == EXCHANGE:
-        _undo_exchanged(size, pair, cosine, tangent, at, state, bra, goes_on, out)
+        _undo_exchanged(size, pair, turns, state, bra, goes_on, out)
     else:
-        _undo_lanes(size, pair, cosine, tangent, at, state, bra, goes_on, out)
+        _undo_lanes(size, pair, turns, state, bra, goes_on, out)
 
 
 @compiled
@@ -159,14 +166,10 @@ def _passes(moved: Callable[[Any, int], Any]) -> tuple[Any, Any]:
     def rotate(
         size: int,
         pair: Pair,
-        cosine: Pointer,
-        tangent: Pointer,
-        at: int,
-        way: float,
+        turns: Turns,
         tile: Pointer,
     ) -> None:
-        t, t_high = way * load(tangent, at), way * load(tangent, at + LANES)
-        scale = load(cosine, at) * load(cosine, at + LANES)
+        t, t_high, scale = turns
         for base in range(0, size, 2 * pair.far):
             for middle in range(base, base + pair.far, 2 * pair.near):
                 for b in range(middle, middle + pair.near):
@@ -181,16 +184,13 @@ def _passes(moved: Callable[[Any, int], Any]) -> tuple[Any, Any]:
     def undo(
         size: int,
         pair: Pair,
-        cosine: Pointer,
-        tangent: Pointer,
-        at: int,
+        turns: Turns,
         state: Pointer,
         bra: Pointer,
         goes_on: bool,
         out: Pointer,
     ) -> None:
-        t, t_high = -1.0 * load(tangent, at), -1.0 * load(tangent, at + LANES)
-        scale = load(cosine, at) * load(cosine, at + LANES)
+        t, t_high, scale = turns
         low, high = zeros(), zeros()
         for base in range(0, size, 2 * pair.far):
             for middle in range(base, base + pair.far, 2 * pair.near):
@@ -217,12 +217,9 @@ _rotate_exchanged, _undo_exchanged = _passes(exchanged)
 
 
 @compiled
-def _rotate_lanes(
-    size: int, pair: Pair, cosine: Pointer, tangent: Pointer, at: int, way: float, tile: Pointer
-) -> None:
+def _rotate_lanes(size: int, pair: Pair, turns: Turns, tile: Pointer) -> None:
     """The same of two rows, if the one rotation stays in its row."""
-    t, t_high = way * load(tangent, at), way * load(tangent, at + LANES)
-    scale = load(cosine, at) * load(cosine, at + LANES)
+    t, t_high, scale = turns
     for base in range(0, size, 2 * pair.far):
         for b in range(base, base + pair.far):
             own, own_high = _sign(pair.low_pattern, b) * t, _sign(pair.high_pattern, b) * t_high
@@ -234,16 +231,13 @@ def _rotate_lanes(
 def _undo_lanes(
     size: int,
     pair: Pair,
-    cosine: Pointer,
-    tangent: Pointer,
-    at: int,
+    turns: Turns,
     state: Pointer,
     bra: Pointer,
     goes_on: bool,
     out: Pointer,
 ) -> None:
-    t, t_high = -1.0 * load(tangent, at), -1.0 * load(tangent, at + LANES)
-    scale = load(cosine, at) * load(cosine, at + LANES)
+    t, t_high, scale = turns
     low, high = zeros(), zeros()
     for base in range(0, size, 2 * pair.far):
         for b in range(base, base + pair.far):

@@ -6,7 +6,7 @@ from jaxqnn.sweep.cpu.angles import Values
 from jaxqnn.sweep.cpu.jit import compiled
 from jaxqnn.sweep.cpu.layers import clear, transform, turn
 from jaxqnn.sweep.cpu.layout import LANE_BITS, LANES, ROW
-from jaxqnn.sweep.cpu.pairs import read_pair, rotate_pair, undo_pair
+from jaxqnn.sweep.cpu.pairs import Pair, Turns, read_pair, rotate_pair, turns_at, undo_pair
 from jaxqnn.sweep.cpu.pointers import Pointer, after, odd
 from jaxqnn.sweep.cpu.room import Room
 from jaxqnn.sweep.cpu.simd import load, store, zeros
@@ -43,9 +43,8 @@ def _set_turns(
             store(room.tiled.tangent, at, zeros())
         else:
             store(room.tiled.cosine, at, load(values.cosine, angle))
-            store(
-                room.tiled.tangent, at, load(values.tangent, angle) * _signs(steps, tiles, j, row)
-            )
+            own = load(values.tangent, angle) * _signs(steps, tiles, j, row)
+            store(room.tiled.tangent, at, own)
 
 
 @compiled
@@ -102,8 +101,8 @@ def forward(
             _set_phases(steps, tiles, tiles.steps[j * STEP + 1], row, values, size, work)
             turn(size, tile, True, 1.0, work.cosine, work.sine)
         elif kind == ROTATION:
-            cosine, tangent = room.tiled.cosine, room.tiled.tangent
-            rotate_pair(size, read_pair(tiles, j), cosine, tangent, at, 1.0, tile)
+            turns = turns_at(room.tiled.cosine, room.tiled.tangent, at, 1.0)
+            rotate_pair(size, read_pair(tiles, j), turns, tile)
         j += 1 if kind == PHASES else 2
 
 
@@ -150,14 +149,13 @@ def reverse(
         else:
             j -= 1
             wanted = wanted or is_wanted(tiles.steps[j * STEP + 7], wrt_inputs)
-            turns = goes_on and kind == ROTATION
+            pair, goes_on = read_pair(tiles, j), goes_on and kind == ROTATION
+            turns = turns_at(room.tiled.cosine, room.tiled.tangent, (j - first) * LANES, -1.0)
             if wanted:
-                _undo_pair(steps, tiles, j, (j - first) * LANES, row, room, bras, turns, found)
-            elif turns:
-                cosine, tangent, pair = room.tiled.cosine, room.tiled.tangent, read_pair(tiles, j)
-                for s in range(1 + bras):
-                    own, at = after(state, s * length), (j - first) * LANES
-                    rotate_pair(size, pair, cosine, tangent, at, -1.0, own)
+                _undo_pair(steps, tiles, j, pair, turns, row, room, bras, goes_on, found)
+            else:
+                for s in range(1 + bras if goes_on else 0):
+                    rotate_pair(size, pair, turns, after(state, s * length))
         j -= 1
 
 
@@ -184,7 +182,8 @@ def _undo_pair(
     steps: Steps,
     tiles: Tiles,
     j: int,
-    at: int,
+    pair: Pair,
+    turns: Turns,
     row: int,
     room: Room,
     bras: int,
@@ -193,13 +192,12 @@ def _undo_pair(
 ) -> None:
     """Undoes two rotations of a tile and its bras if it goes on, and adds their cotangents."""
     size, length, own, state = 1 << tiles.bits, ROW << tiles.bits, room.tiled.own, room.states
-    cosine, tangent, pair = room.tiled.cosine, room.tiled.tangent, read_pair(tiles, j)
     # The state as it is before is needed for every bra, so it is undone with the first, the last.
     for o in range(bras - 1, -1, -1):
         bra = after(state, (1 + o) * length)
-        undo_pair(size, pair, cosine, tangent, at, state, bra, goes_on and o == 0, own)
+        undo_pair(size, pair, turns, state, bra, goes_on and o == 0, own)
         if o > 0 and goes_on:
-            rotate_pair(size, pair, cosine, tangent, at, -1.0, bra)
+            rotate_pair(size, pair, turns, bra)
         for i in range(2):
             if tiles.steps[(j + i) * STEP + 7]:
                 to = (o * tiles.most + tiles.steps[(j + i) * STEP + 2]) * LANES
