@@ -257,3 +257,27 @@ def test_every_source_of_machine_code_is_registered() -> None:
 
 def _file(project: Path, module: str) -> Path:
     return project.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def test_code_for_a_lesser_processor_has_its_instructions_alone(tmp_path: Path) -> None:
+    """A user may ask Numba for less than the machine at hand."""
+    code = (
+        "from qiskit.circuit.library import real_amplitudes\n"
+        "import jaxqnn\n"
+        "ansatz = real_amplitudes(7, reps=1)\n"
+        "qnn = jaxqnn.EstimatorQNN(circuit=ansatz, weight_params=ansatz.parameters)\n"
+        "print(repr(float(qnn.forward(None, [0.1 * i for i in range(14)])[0, 0])))\n"
+    )
+    found = []
+    for name in ("generic", None):
+        environment = {**os.environ, **({} if name is None else {"NUMBA_CPU_NAME": name})}
+        environment["NUMBA_CACHE_DIR"] = str(tmp_path / str(name))
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found.append(float(done.stdout))
+    assert found[0] == pytest.approx(found[1], abs=1e-13)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -250,9 +249,21 @@ def _swapped(builder: Any, value: Any, lanes: int) -> Any:
 
 # What x86 calls the instruction that takes any lanes in any order, by the feature that it is of.
 _PERMUTE = {
-    types.float64: ("avx512f", "llvm.x86.avx512.permvar.df.512", 64),
-    types.float32: ("avx2", "llvm.x86.avx2.permps", 32),
+    types.float64: ("+avx512f", "llvm.x86.avx512.permvar.df.512", 64),
+    types.float32: ("+avx2", "llvm.x86.avx2.permps", 32),
 }
+
+
+def _permuted(builder: Any, value: Any, lanes: Any, name: str, bits: int) -> Any:
+    indices = ir.VectorType(ir.IntType(bits), LANES)
+    own = lanes if bits == lanes.type.width else builder.trunc(lanes, indices.element)
+    empty = ir.Constant(indices, ir.Undefined)
+    first = builder.insert_element(empty, own, ir.Constant(ir.IntType(32), 0))
+    whole = builder.shuffle_vector(first, empty, ir.Constant(_MASK, [0] * LANES))
+    order = builder.xor(whole, ir.Constant(indices, list(range(LANES))))
+    kind = ir.FunctionType(value.type, [value.type, indices])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, [value, order])
 
 
 @intrinsic
@@ -260,26 +271,17 @@ def exchanged(_: Any, value: Any, lanes: Any) -> Any:
     """Lane i gets what lane i xor ``lanes`` has."""
     feature, name, bits = _PERMUTE[value.dtype]
 
-    def permute(_: Any, builder: Any, sig: Any, args: Any) -> Any:
-        indices = ir.VectorType(ir.IntType(bits), LANES)
-        own = args[1] if bits == args[1].type.width else builder.trunc(args[1], indices.element)
-        empty = ir.Constant(indices, ir.Undefined)
-        first = builder.insert_element(empty, own, ir.Constant(ir.IntType(32), 0))
-        whole = builder.shuffle_vector(first, empty, ir.Constant(_MASK, [0] * LANES))
-        order = builder.xor(whole, ir.Constant(indices, list(range(LANES))))
-        kind = ir.FunctionType(value.code, [value.code, indices])
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(function, [args[0], order])
-
-    def choose(_: Any, builder: Any, sig: Any, args: Any) -> Any:
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         found, lanes = args
+        # Of the processor that is compiled for: a user may ask Numba for less than there is.
+        if feature in context.codegen().magic_tuple()[2].split(","):
+            return _permuted(builder, found, lanes, name, bits)
         for bit in range(LANE_BITS):
             is_set = builder.trunc(builder.lshr(lanes, lanes.type(bit)), ir.IntType(1))
             found = builder.select(is_set, _swapped(builder, found, 1 << bit), found)
         return found
 
-    has_permute = dict(llvm.get_host_cpu_features()).get(feature, False)
-    return value(value, types.intp), permute if has_permute else choose
+    return value(value, types.intp), generate
 
 
 @intrinsic
