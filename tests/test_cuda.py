@@ -68,7 +68,7 @@ def operands(program: ProgramArrays, dtype: Any, members: int, batch: int, count
     [
         (5, 12, efficient_su2, 1, 3, 1, 1),
         (6, 12, real_amplitudes, 2, 2, 2, 2),
-        (7, 6, real_amplitudes, 1, 2, 1, 1),
+        (7, 6, real_amplitudes, 2, 2, 3, 1),
         (8, 6, efficient_su2, 1, 2, 2, 2),
         (9, 7, efficient_su2, 1, 1, 2, 1),
     ],

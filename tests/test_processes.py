@@ -40,3 +40,20 @@ def test_forked_workers_compute_or_say_why_not() -> None:
 def test_workers_forked_before_jax_starts_can_do_everything() -> None:
     told = forked("fresh", "single", "sine", "function")
     assert all(isinstance(answer, list) for answer in told["found"]), told
+
+
+def test_a_large_state_is_computed_where_the_interpreter_ends() -> None:
+    """Python starts no threads any more when it calls what ``atexit`` was given."""
+    code = (
+        "import atexit\n"
+        "from qiskit.circuit.library import real_amplitudes\n"
+        "import jaxqnn\n"
+        "ansatz = real_amplitudes(14, reps=1)\n"
+        "qnn = jaxqnn.EstimatorQNN(circuit=ansatz, weight_params=ansatz.parameters)\n"
+        "atexit.register(lambda: print(qnn.forward(None, [0.0] * 28)[0, 0]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert float(done.stdout) == pytest.approx(1.0)
+    assert not done.stderr

@@ -298,7 +298,7 @@ def test_cotangents_of_inputs_that_nobody_wants_are_zeros(
     case = CIRCUITS["uploaded_again"]()
     program = Model(case.circuit, Expectation(), case.inputs, case.weights).arrays
     with jax.enable_x64(True):
-        x, w = [jnp.asarray(part)[None] for part in drawn(case, 2)]
+        x, w = [jnp.asarray(part)[None] for part in drawn(case, 4)]
         psi = evolve(program, x, w)
         bra = jnp.asarray(np.random.default_rng(0).normal(size=(1, 2, *psi.shape[1:])))
 

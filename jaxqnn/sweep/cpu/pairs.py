@@ -1,9 +1,9 @@
-"""Two rotations of a layer on the rows of one tile, in one pass; see ``tiling``.
+"""Two rotations that commute on the rows of one tile, in one pass; see ``tiling``.
 
 A rotation leads from row b to row b ^ vector, and exchanges the lanes if its vector leaves them.
 What two lead to from a row are four rows; a rotation that stays in its row goes with one that does
-not, and then they are two.  Both signs are the same on all of them, for rotations of a layer
-commute, so each is the parity of a pattern on the first row.
+not, and then they are two.  Neither's functional sees the other's vector, so that each has one sign
+on all of them: the parity of its pattern on the first row.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxqnn.sweep.cpu.jit import compiled
-from jaxqnn.sweep.cpu.layers import put_four, turned
+from jaxqnn.sweep.cpu.layers import four, put_four, turned
 from jaxqnn.sweep.cpu.layout import LANES, ROW
 from jaxqnn.sweep.cpu.pointers import Pointer, odd
 from jaxqnn.sweep.cpu.simd import exchanged, load, store, zeros
@@ -21,7 +21,7 @@ from jaxqnn.sweep.cpu.tiling import EXCHANGE, KEEP, STEP
 
 
 class Pair(NamedTuple):
-    """Two rotations of a layer.
+    """Two rotations that a pass takes.
 
     Attributes:
         form: How their pass goes, one of ``tiling``'s.
@@ -152,23 +152,13 @@ def _passes(moved: Callable[[Any, int], Any]) -> tuple[Any, Any]:
     """The passes over four rows each, whose lanes are the first one's by ``moved``."""
 
     @compiled
-    def read(numbers: Pointer, pair: Pair, at: tuple[int, int, int, int]) -> Any:
-        low, high = load(numbers, at[1]), load(numbers, at[2])
-        both = moved(load(numbers, at[3]), pair.low_lane ^ pair.high_lane)
-        return load(numbers, at[0]), moved(low, pair.low_lane), moved(high, pair.high_lane), both
+    def aligned(x: Any, pair: Pair) -> Any:
+        """From the lanes of each row to those of the first, or back."""
+        both = pair.low_lane ^ pair.high_lane
+        return x[0], moved(x[1], pair.low_lane), moved(x[2], pair.high_lane), moved(x[3], both)
 
     @compiled
-    def write(numbers: Pointer, pair: Pair, at: tuple[int, int, int, int], y: Any) -> None:
-        low, high = moved(y[1], pair.low_lane), moved(y[2], pair.high_lane)
-        put_four(numbers, at, (y[0], low, high, moved(y[3], pair.low_lane ^ pair.high_lane)))
-
-    @compiled
-    def rotate(
-        size: int,
-        pair: Pair,
-        turns: Turns,
-        tile: Pointer,
-    ) -> None:
+    def rotate(size: int, pair: Pair, turns: Turns, tile: Pointer) -> None:
         t, t_high, scale = turns
         for base in range(0, size, 2 * pair.far):
             for middle in range(base, base + pair.far, 2 * pair.near):
@@ -176,9 +166,9 @@ def _passes(moved: Callable[[Any, int], Any]) -> tuple[Any, Any]:
                     of_low, of_high = _sign(pair.low_pattern, b), _sign(pair.high_pattern, b)
                     for part in range(0, ROW, LANES):
                         places = _places(pair, b, part)
-                        x = read(tile, pair, places)
+                        x = aligned(four(tile, places), pair)
                         y = turned(x, of_low * t, of_high * t_high, scale)
-                        write(tile, pair, places, y)
+                        put_four(tile, places, aligned(y, pair))
 
     @compiled
     def undo(
@@ -198,14 +188,19 @@ def _passes(moved: Callable[[Any, int], Any]) -> tuple[Any, Any]:
                     of_low, of_high = _sign(pair.low_pattern, b), _sign(pair.high_pattern, b)
                     for part in range(0, ROW, LANES):
                         places = _places(pair, b, part)
-                        x, y = read(state, pair, places), read(bra, pair, places)
+                        x = aligned(four(state, places), pair)
+                        y = aligned(four(bra, places), pair)
                         first, second = y[1] * x[0] - y[0] * x[1], y[2] * x[0] - y[0] * x[2]
                         low = low + of_low * (first + y[3] * x[2] - y[2] * x[3])
                         high = high + of_high * (second + y[3] * x[1] - y[1] * x[3])
                         if goes_on:
                             own, own_high = of_low * t, of_high * t_high
-                            write(state, pair, places, turned(x, own, own_high, scale))
-                            write(bra, pair, places, turned(y, own, own_high, scale))
+                            x, y = (
+                                turned(x, own, own_high, scale),
+                                turned(y, own, own_high, scale),
+                            )
+                            put_four(state, places, aligned(x, pair))
+                            put_four(bra, places, aligned(y, pair))
         store(out, 0, 0.5 * low)
         store(out, LANES, 0.5 * high)
 

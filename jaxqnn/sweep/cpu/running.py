@@ -38,9 +38,14 @@ def run(job: Array) -> None:
 
     job[words.HOLDERS] = 1 << 40  # its words are NumPy's, and nobody else's to free
     work, place = helper(job), address(job)
-    count = int(job[words.WORKERS]) - 1
-    # Where all threads are at work these wait, begin too late or not at all, and nobody waits.
-    others = [threads(cores()).submit(work, place) for _ in range(count)]
+    others = []
+    try:
+        for _ in range(int(job[words.WORKERS]) - 1):
+            # Where all threads are at work it waits, begins too late or never, and nobody minds.
+            others.append(threads(cores()).submit(work, place))
+    except RuntimeError:
+        # At the interpreter's end there are no more threads: this one does it alone.
+        pass
     try:
         work(place)
     finally:
