@@ -96,11 +96,11 @@ def to_json(results: list[Result], rules: Rules, about: dict[str, str | int]) ->
     """Return everything measured, in plain types."""
     return {
         "machine": about,
-        "rules": dataclasses.asdict(rules),
         "problems": [
             {
                 "key": result.problem.key,
                 "title": result.problem.title,
+                "rules": dataclasses.asdict(rules),
                 "ratio": result.ratio,
                 "best_peer": result.best_peer.peer if result.best_peer else None,
                 "least": result.target.least if result.target else None,
